@@ -1,0 +1,49 @@
+# Celadon's front door.  Each target sets up what it needs, Debian packages
+# included (as root or with sudo).  PYTHON=python3.x chooses the interpreter.
+PYTHON ?= /usr/bin/python3
+ifeq ($(PYTHON),/usr/bin/python3)
+VENV := .venv
+else
+VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+endif
+export PYTHON VENV
+
+.PHONY: build venv demo test bench check matrix clean
+
+# The C library, its tests and examples, and the extension: in build/main.
+build:
+	@scripts/setup.sh build
+	@scripts/build.sh main
+
+# A virtual environment with celadon, rebuilt when its sources changed.
+venv:
+	@scripts/setup.sh build
+	@scripts/venv.sh
+
+# The talk: a threaded server, and the same with two lines on top.
+demo:
+	@scripts/setup.sh build demo
+	@scripts/build.sh main
+	@scripts/venv.sh gevent
+	$(VENV)/bin/python examples/showtime/run.py
+
+# C unit tests over {epoll, poll}, then the Python tests.
+test:
+	@scripts/check.sh unit python
+
+bench:
+	@scripts/setup.sh build demo
+	@scripts/build.sh main
+	@scripts/venv.sh gevent uvloop
+	$(VENV)/bin/python bench/run.py
+
+# Everything: lint, gcc and clang, hard build, sanitizers, valgrind, Python.
+check:
+	@scripts/check.sh
+
+# The Python tests under Debian sid's CPythons.
+matrix:
+	@scripts/matrix.sh
+
+clean:
+	rm -rf build .venv .venv-*
