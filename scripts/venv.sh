@@ -42,7 +42,7 @@ if ! [ -f "$venv/.celadon" ] ||
     touch "$venv/.started"
     PATH="$PWD/$venv/bin:$PATH" quietly "$venv/bin/python" -m pip install \
         --quiet --no-build-isolation --no-deps --force-reinstall \
-        -Cbuild-dir="build/py$venv" .
+        --config-settings=build-dir="build/py$venv" .
     mv "$venv/.started" "$venv/.celadon"
 fi
 
