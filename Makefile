@@ -24,7 +24,7 @@ venv:
 demo:
 	@scripts/setup.sh build demo
 	@scripts/build.sh main
-	@scripts/venv.sh gevent
+	@scripts/venv.sh
 	$(VENV)/bin/python examples/showtime/run.py
 
 # C unit tests over {epoll, poll}, then the Python tests.
@@ -34,7 +34,7 @@ test:
 bench:
 	@scripts/setup.sh build demo
 	@scripts/build.sh main
-	@scripts/venv.sh gevent uvloop
+	@scripts/venv.sh
 	$(VENV)/bin/python bench/run.py
 
 # Everything: lint, gcc and clang, hard build, sanitizers, valgrind, Python.

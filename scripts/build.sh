@@ -17,15 +17,17 @@ flock 9
 
 if ! [ -f "$dir/build.ninja" ]; then
     rm -rf "$dir"
-    if ! meson setup "$dir" -Dinterpreter="$(command -v "$python")" "$@" \
-        >"$log" 2>&1 </dev/null; then
+    if ! meson setup "$dir" -Db_colorout=auto \
+        -Dinterpreter="$(command -v "$python")" "$@" >"$log" 2>&1 </dev/null
+    then
         tail -n 20 "$log" >&2
         printf 'build: meson could not configure %s\n' "$dir" >&2
         exit 1
     fi
 fi
 if ! ninja -C "$dir" >"$log" 2>&1 </dev/null; then
-    grep -v '^\[[0-9]*/[0-9]*\]' "$log" | head -n 60 >&2
+    grep -vE '^(\[[0-9]+/|Compiler for C|Checking for|Has header)' "$log" |
+        head -n 60 >&2
     printf 'build: %s failed; all of it is in %s\n' "$dir" "$log" >&2
     exit 1
 fi

@@ -4,7 +4,8 @@
 # A step is a function step_NAME.  Its output goes to build/check/NAME.log and
 # is shown when it fails.  Counts in the forms of the C harness and of pytest
 # are added up; a step that counts nothing counts as one.  The last line is
-# "N passed, N failed"; CELADON_TALLY=FILE has "PASSED FAILED" appended by step.
+# "N passed, N failed"; each step also appends "PASSED FAILED" to the file
+# CELADON_TALLY, where that is set.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make the virtual environment $VENV of $PYTHON with celadon and what its
 # development needs; install celadon again when a source is newer.  Further
-# names are peers to compare with: venv.sh [PACKAGE...].
+# names are packages that are nice to have: venv.sh [PACKAGE...].
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -47,10 +47,10 @@ if ! [ -f "$venv/.celadon" ] ||
 fi
 
 for package in "$@"; do
-    if ! [ -f "$venv/.peer-$package" ]; then
+    if ! [ -f "$venv/.extra-$package" ]; then
         if "$venv/bin/python" -m pip install --quiet "$package" \
             >"$log" 2>&1 </dev/null; then
-            touch "$venv/.peer-$package"
+            touch "$venv/.extra-$package"
         else
             printf 'venv: no %s for this interpreter: going on without\n' \
                 "$package" >&2
