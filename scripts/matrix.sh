@@ -121,7 +121,9 @@ meson install -C "$build" --no-rebuild --tags python-runtime \
 package=$(find "/celadon/root-$version" -type d -name celadon -print -quit)
 export PYTHONPATH="${package%/celadon}" PYTHONDONTWRITEBYTECODE=1
 "python$version" --version
-exec timeout 900 "python$version" -m pytest -q -p no:cacheprovider
+# Not by exec: timeout cannot be process 1, which this shell is.
+timeout 900 "python$version" -m pytest -q -p no:cacheprovider
+exit $?
 INSIDE
 
 status=0
