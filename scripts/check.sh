@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.." || exit 1
 python=${PYTHON:-/usr/bin/python3}
 venv=${VENV:-.venv}
 all=(format shellcheck codespell layers sizes cpylint ruff headers gcc symbols
-    clang tidy unit hard asan valgrind python)
+    clang tidy unit portable aarch64 hard asan valgrind python)
 logs=build/check
 mkdir -p "$logs"
 
@@ -106,6 +106,19 @@ step_tidy() {
 
 step_unit() { scripts/build.sh main && unit_tests main; }
 
+# The switch in plain C, for other CPUs.
+step_portable() {
+    scripts/build.sh portable --werror -Dswitch=portable -Dpython=disabled &&
+        unit_tests portable
+}
+
+# The other assembly, on an emulated CPU.
+step_aarch64() {
+    scripts/build.sh aarch64 --werror --cross-file scripts/aarch64.ini \
+        -Dpython=disabled &&
+        CELADON_TEST_SLOW=10 unit_tests aarch64 -t 10
+}
+
 step_hard() {
     scripts/build.sh hard --werror -Dhard=true -Dpython=disabled &&
         CELADON_TEST_SLOW=4 unit_tests hard -t 4
@@ -176,7 +189,8 @@ packages=(build)
 for step in "${@:-${all[@]}}"; do
     case $step in
         format | shellcheck | codespell | headers | gcc | symbols | clang | \
-            tidy | valgrind) packages=(build check) ;;
+            tidy | valgrind) packages+=(check) ;;
+        aarch64) packages+=(cross) ;;
     esac
 done
 scripts/setup.sh "${packages[@]}" || exit 1

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Install the Debian packages that a purpose needs: setup.sh build|check|
-# demo|matrix ...  Only what is missing; silent when nothing is.
+# cross|demo|matrix ...  Only what is missing; silent when nothing is.
 set -euo pipefail
 
 declare -A packages=(
     [build]="meson ninja-build pkg-config"
     [check]="clang clang-format-14 clang-tidy-14 g++ shellcheck codespell
              valgrind binutils"
+    [cross]="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
     [demo]="apache2-utils wrk util-linux"
     [matrix]="debootstrap"
 )
