@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Assertions, the last word on broken invariants, and branch hints.
+ *
+ * Threads: any.
+ */
+#ifndef CEL_CHECK_H
+#define CEL_CHECK_H
+
+#define cel__likely(x)   __builtin_expect(!!(x), 1)
+#define cel__unlikely(x) __builtin_expect(!!(x), 0)
+
+#define CEL__STATIC_ASSERT(expr, text) _Static_assert(expr, text)
+
+/*
+ * Write "celadon: " and the formatted text to stderr and abort.  Only for
+ * states that this library itself must never reach.
+ */
+_Noreturn void cel__panic(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
+/* Evaluated in hard builds only; the expression has no side effects. */
+#if CEL__HARD
+#define cel__assert(expr)                                                     \
+    (cel__likely(expr)                                                        \
+         ? (void)0                                                            \
+         : cel__panic("%s:%d: %s", __FILE__, __LINE__, #expr))
+#else
+#define cel__assert(expr) ((void)sizeof(!(expr)))
+#endif
+
+#endif

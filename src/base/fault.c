@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The dice and the faults of hard builds; in no other build.
+ *
+ * Both are told by the environment, which is read when the first of them is
+ * asked.  The dice are one counter put through a mixing function, so that
+ * threads can share them without a lock; a run with one thread is the same
+ * again for the same seed.
+ *
+ * Threads: any.
+ *
+ * Tests: unit/test_fault.c
+ */
+#include "base/fault.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+static const struct {
+    const char *name;
+    int code;
+} codes[] = {
+    {"EACCES", EACCES},
+    {"EADDRINUSE", EADDRINUSE},
+    {"EADDRNOTAVAIL", EADDRNOTAVAIL},
+    {"EAGAIN", EAGAIN},
+    {"EBADF", EBADF},
+    {"EBUSY", EBUSY},
+    {"ECANCELED", ECANCELED},
+    {"ECONNABORTED", ECONNABORTED},
+    {"ECONNREFUSED", ECONNREFUSED},
+    {"ECONNRESET", ECONNRESET},
+    {"EEXIST", EEXIST},
+    {"EHOSTUNREACH", EHOSTUNREACH},
+    {"EINPROGRESS", EINPROGRESS},
+    {"EINTR", EINTR},
+    {"EINVAL", EINVAL},
+    {"EIO", EIO},
+    {"EMFILE", EMFILE},
+    {"ENETUNREACH", ENETUNREACH},
+    {"ENFILE", ENFILE},
+    {"ENOBUFS", ENOBUFS},
+    {"ENOENT", ENOENT},
+    {"ENOMEM", ENOMEM},
+    {"ENOSPC", ENOSPC},
+    {"ENOSYS", ENOSYS},
+    {"ENOTCONN", ENOTCONN},
+    {"EOPNOTSUPP", EOPNOTSUPP},
+    {"EPERM", EPERM},
+    {"EPIPE", EPIPE},
+    {"ETIMEDOUT", ETIMEDOUT},
+};
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* Set under `once`. */
+static char point[32];       /* which calls count; "*": all; "": none */
+static unsigned long number; /* the one that fails, from 1 */
+static int error;            /* with this */
+
+static atomic_ulong ncalls;      /* calls that counted; any thread */
+static atomic_uint_fast64_t die; /* the dice's counter; any thread */
+
+static void
+say(const char *text)
+{
+    /* Not stdio: this runs within any system call, also of a handler. */
+    if (write(STDERR_FILENO, text, strlen(text)) < 0) {
+        /* It is only news. */
+    }
+}
+
+/* The errno value of that name or number, or 0. */
+static int
+code_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        if (strcmp(codes[i].name, name) == 0) {
+            return codes[i].code;
+        }
+    }
+    return atoi(name);
+}
+
+/* Read "NAME:N:ERRNAME". */
+static void
+read_fault(const char *text)
+{
+    char name[32];
+
+    if (sscanf(text, "%31[^:]:%lu:%31s", point, &number, name) == 3) {
+        error = code_of(name);
+    }
+    if (error <= 0 || number == 0) {
+        cel__panic("CELADON_FAULT is not NAME:N:ERRNAME: %s", text);
+    }
+}
+
+static void
+start(void)
+{
+    const char *fault = getenv("CELADON_FAULT");
+    const char *text = getenv("CELADON_SEED");
+    uint64_t seed = (uint64_t)getpid();
+    char line[64];
+
+    if (fault != NULL && fault[0] != '\0') {
+        read_fault(fault);
+    }
+    if (text != NULL) {
+        seed = strtoul(text, NULL, 0);
+    }
+    atomic_store_explicit(&die, seed, memory_order_relaxed);
+    (void)snprintf(line, sizeof(line), "celadon: CELADON_SEED=%" PRIu64 "\n",
+                   seed);
+    say(line);
+}
+
+int
+cel__fault(const char *name)
+{
+    char line[96];
+
+    (void)pthread_once(&once, start);
+    if (error == 0 || (strcmp(point, "*") != 0 && strcmp(point, name) != 0)) {
+        return 0;
+    }
+    /* Relaxed: a count; nothing else hangs on it. */
+    unsigned long call = atomic_fetch_add_explicit(&ncalls, 1,
+                                                   memory_order_relaxed) +
+                         1;
+    if (call != number) {
+        return 0;
+    }
+    /* Said so that the torture run knows when it has seen every call. */
+    (void)snprintf(line, sizeof(line), "celadon: fault %s:%lu:%d\n", name,
+                   number, error);
+    say(line);
+    return error;
+}
+
+uint32_t
+cel__dice(uint32_t n)
+{
+    (void)pthread_once(&once, start);
+    /* SplitMix64: a Weyl sequence, mixed.  Relaxed: see above. */
+    uint64_t x = atomic_fetch_add_explicit(&die, UINT64_C(0x9e3779b97f4a7c15),
+                                           memory_order_relaxed);
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    x ^= x >> 31;
+    return n == 0 ? 0 : (uint32_t)((x >> 32) % n);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One sink, and the line that is formatted for it.
+ *
+ * Threads: any.
+ */
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+
+static _Atomic(cel__log_sink *) log_sink;
+
+cel__log_sink *
+cel__log_set(cel__log_sink *sink)
+{
+    /* Release: pairs with the acquire in cel__log(), for what the sink
+       needs has been set up before. */
+    return atomic_exchange_explicit(&log_sink, sink, memory_order_acq_rel);
+}
+
+void
+cel__log(const char *format, ...)
+{
+    cel__log_sink *sink = atomic_load_explicit(&log_sink,
+                                               memory_order_acquire);
+    char text[256];
+    va_list args;
+
+    if (sink == NULL) {
+        return;
+    }
+    va_start(args, format);
+    int n = vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (n > 0) {
+        sink(text);
+    }
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Blocks of objects and the list of free ones.
+ *
+ * An object given back keeps all but its first word until it is taken again:
+ * whoever holds a stale pointer can still see that what it meant is dead.
+ *
+ * Threads: the owner's only.
+ *
+ * Tests: unit/test_slab.c
+ */
+#include "base/slab.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+
+#define LINE 64
+
+/* Bytes of a block, about: 16 KiB is four pages, and below the size at which
+   the C library maps each block on its own. */
+#define BLOCK ((size_t)16384)
+
+/* What precedes the objects of a block. */
+struct block {
+    _Alignas(LINE) struct block *next;
+};
+
+void
+cel__slab_init(struct cel__slab *slab, size_t size)
+{
+    slab->size = (size + LINE - 1) / LINE * LINE;
+    slab->free = NULL;
+    slab->blocks = NULL;
+    slab->nused = 0;
+    slab->nblock = (BLOCK - sizeof(struct block)) / slab->size;
+    if (slab->nblock < 8) {
+        slab->nblock = 8;
+    }
+    if (CEL__HARD) {
+        slab->nblock = 2;
+    }
+}
+
+void
+cel__slab_fini(struct cel__slab *slab)
+{
+    struct block *block = slab->blocks;
+
+    while (block != NULL) {
+        struct block *next = block->next;
+
+        free(block);
+        block = next;
+    }
+    slab->blocks = NULL;
+    slab->free = NULL;
+    slab->nused = 0;
+}
+
+/* Link `object` in front of the free ones. */
+static void
+put(struct cel__slab *slab, void *object)
+{
+    *(void **)object = slab->free;
+    slab->free = object;
+}
+
+static void
+grow(struct cel__slab *slab)
+{
+    struct block *block = cel__alloc_aligned(
+        LINE, sizeof(struct block) + slab->nblock * slab->size);
+
+    if (block == NULL) {
+        return;
+    }
+    block->next = slab->blocks;
+    slab->blocks = block;
+    /* Backwards, so that objects are taken in the order of their addresses. */
+    char *objects = (char *)(block + 1);
+    for (size_t i = slab->nblock; i > 0; i--) {
+        put(slab, objects + (i - 1) * slab->size);
+    }
+}
+
+void *
+cel__slab_take(struct cel__slab *slab)
+{
+    if (slab->free == NULL) {
+        grow(slab);
+    }
+    void *object = slab->free;
+    if (object == NULL) {
+        return NULL;
+    }
+    slab->free = *(void **)object;
+    slab->nused++;
+    return memset(object, 0, slab->size);
+}
+
+void
+cel__slab_give(struct cel__slab *slab, void *object)
+{
+    cel__assert(slab->nused > 0);
+    slab->nused--;
+    put(slab, object);
+}

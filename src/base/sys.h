@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * System calls that return a negative errno.
+ *
+ * The core never reads errno: the C library declares __errno_location() as
+ * const, so compilers keep its address across a switch, and a coroutine that
+ * resumes on another thread would read that thread's errno.  These wrappers
+ * are the one place that looks at it, straight after the call.
+ *
+ * Each does what the call of its name does, but returns the negative errno
+ * instead of -1, and is called again when a signal interrupts it.  Not so the
+ * polls: they return -EINTR, for somebody wants to look at what the signal
+ * did.  connect() and close() go on by themselves when interrupted, and say
+ * so.  In hard builds each is a fault point of its own name.
+ *
+ * Threads: any.
+ */
+#ifndef CEL_SYS_H
+#define CEL_SYS_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+
+#if CEL__HAVE_EPOLL
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#endif
+
+/* Set `n` to what fn args comes to, or to the fault that is due. */
+#define CEL__SYS_ONCE(n, fn, args)                                            \
+    do {                                                                      \
+        (n) = -cel__fault(#fn);                                               \
+        if ((n) == 0) {                                                       \
+            (n) = fn args;                                                    \
+            if ((n) == -1) {                                                  \
+                (n) = -errno;                                                 \
+            }                                                                 \
+        }                                                                     \
+    } while (0)
+
+/* The same, and again as long as signals interrupt it. */
+#define CEL__SYS(n, fn, args)                                                 \
+    do {                                                                      \
+        CEL__SYS_ONCE(n, fn, args);                                           \
+    } while ((n) == -EINTR)
+
+/*
+ * Bytes in and out.
+ */
+
+static inline ssize_t
+cel__sys_recv(int fd, void *buf, size_t len, int flags)
+{
+    ssize_t n;
+
+    CEL__SYS(n, recv, (fd, buf, len, flags));
+    return n;
+}
+
+static inline ssize_t
+cel__sys_send(int fd, const void *buf, size_t len, int flags)
+{
+    ssize_t n;
+
+    CEL__SYS(n, send, (fd, buf, len, flags));
+    return n;
+}
+
+static inline ssize_t
+cel__sys_recvfrom(int fd, void *buf, size_t len, int flags,
+                  struct sockaddr *addr, socklen_t *addrlen)
+{
+    ssize_t n;
+
+    CEL__SYS(n, recvfrom, (fd, buf, len, flags, addr, addrlen));
+    return n;
+}
+
+static inline ssize_t
+cel__sys_sendto(int fd, const void *buf, size_t len, int flags,
+                const struct sockaddr *addr, socklen_t addrlen)
+{
+    ssize_t n;
+
+    CEL__SYS(n, sendto, (fd, buf, len, flags, addr, addrlen));
+    return n;
+}
+
+static inline ssize_t
+cel__sys_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+    ssize_t n;
+
+    CEL__SYS(n, recvmsg, (fd, msg, flags));
+    return n;
+}
+
+static inline ssize_t
+cel__sys_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+    ssize_t n;
+
+    CEL__SYS(n, sendmsg, (fd, msg, flags));
+    return n;
+}
+
+static inline ssize_t
+cel__sys_read(int fd, void *buf, size_t len)
+{
+    ssize_t n;
+
+    CEL__SYS(n, read, (fd, buf, len));
+    return n;
+}
+
+static inline ssize_t
+cel__sys_write(int fd, const void *buf, size_t len)
+{
+    ssize_t n;
+
+    CEL__SYS(n, write, (fd, buf, len));
+    return n;
+}
+
+static inline ssize_t
+cel__sys_readv(int fd, const struct iovec *iov, int count)
+{
+    ssize_t n;
+
+    CEL__SYS(n, readv, (fd, iov, count));
+    return n;
+}
+
+static inline ssize_t
+cel__sys_writev(int fd, const struct iovec *iov, int count)
+{
+    ssize_t n;
+
+    CEL__SYS(n, writev, (fd, iov, count));
+    return n;
+}
+
+/*
+ * Sockets.
+ */
+
+static inline int
+cel__sys_socket(int domain, int type, int protocol)
+{
+    int fd;
+
+    CEL__SYS(fd, socket, (domain, type, protocol));
+    return fd;
+}
+
+static inline int
+cel__sys_socketpair(int domain, int type, int protocol, int fds[2])
+{
+    int err;
+
+    CEL__SYS(err, socketpair, (domain, type, protocol, fds));
+    return err;
+}
+
+static inline int
+cel__sys_bind(int fd, const struct sockaddr *addr, socklen_t addrlen)
+{
+    int err;
+
+    CEL__SYS(err, bind, (fd, addr, addrlen));
+    return err;
+}
+
+static inline int
+cel__sys_listen(int fd, int backlog)
+{
+    int err;
+
+    CEL__SYS(err, listen, (fd, backlog));
+    return err;
+}
+
+static inline int
+cel__sys_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
+{
+    int conn;
+
+    CEL__SYS(conn, accept4, (fd, addr, addrlen, flags));
+    return conn;
+}
+
+/* An interrupted connect goes on in the background, as a non-blocking one
+   does; calling it again would give EALREADY. */
+static inline int
+cel__sys_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
+{
+    int err;
+
+    CEL__SYS_ONCE(err, connect, (fd, addr, addrlen));
+    return err == -EINTR ? -EINPROGRESS : err;
+}
+
+static inline int
+cel__sys_shutdown(int fd, int how)
+{
+    int err;
+
+    CEL__SYS(err, shutdown, (fd, how));
+    return err;
+}
+
+static inline int
+cel__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    int err;
+
+    CEL__SYS(err, getsockopt, (fd, level, name, value, len));
+    return err;
+}
+
+static inline int
+cel__sys_setsockopt(int fd, int level, int name, const void *value,
+                    socklen_t len)
+{
+    int err;
+
+    CEL__SYS(err, setsockopt, (fd, level, name, value, len));
+    return err;
+}
+
+static inline int
+cel__sys_getsockname(int fd, struct sockaddr *addr, socklen_t *addrlen)
+{
+    int err;
+
+    CEL__SYS(err, getsockname, (fd, addr, addrlen));
+    return err;
+}
+
+static inline int
+cel__sys_getpeername(int fd, struct sockaddr *addr, socklen_t *addrlen)
+{
+    int err;
+
+    CEL__SYS(err, getpeername, (fd, addr, addrlen));
+    return err;
+}
+
+/*
+ * Descriptors.
+ */
+
+static inline int
+cel__sys_open(const char *path, int flags)
+{
+    int fd;
+
+    CEL__SYS(fd, open, (path, flags));
+    return fd;
+}
+
+/* The descriptor is gone even where the call says that it was interrupted,
+   and with a fault due. */
+static inline int
+cel__sys_close(int fd)
+{
+    int err = close(fd) == -1 && errno != EINTR ? -errno : 0;
+    int fault = cel__fault("close");
+
+    return fault != 0 ? -fault : err;
+}
+
+static inline int
+cel__sys_fcntl(int fd, int command, long arg)
+{
+    int n;
+
+    CEL__SYS(n, fcntl, (fd, command, arg));
+    return n;
+}
+
+static inline int
+cel__sys_pipe2(int fds[2], int flags)
+{
+    int err;
+
+    CEL__SYS(err, pipe2, (fds, flags));
+    return err;
+}
+
+static inline int
+cel__sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+    int n;
+
+    CEL__SYS_ONCE(n, poll, (fds, count, timeout_ms));
+    return n;
+}
+
+/* `timeout` NULL: for ever. */
+static inline int
+cel__sys_ppoll(struct pollfd *fds, nfds_t count,
+               const struct timespec *timeout)
+{
+    int n;
+
+    CEL__SYS_ONCE(n, ppoll, (fds, count, timeout, NULL));
+    return n;
+}
+
+#if CEL__HAVE_EPOLL
+
+static inline int
+cel__sys_eventfd(unsigned value, int flags)
+{
+    int fd;
+
+    CEL__SYS(fd, eventfd, (value, flags));
+    return fd;
+}
+
+static inline int
+cel__sys_epoll_create1(int flags)
+{
+    int fd;
+
+    CEL__SYS(fd, epoll_create1, (flags));
+    return fd;
+}
+
+static inline int
+cel__sys_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
+{
+    int err;
+
+    CEL__SYS(err, epoll_ctl, (epoll, op, fd, event));
+    return err;
+}
+
+static inline int
+cel__sys_epoll_wait(int epoll, struct epoll_event *events, int room,
+                    int timeout_ms)
+{
+    int n;
+
+    CEL__SYS_ONCE(n, epoll_wait, (epoll, events, room, timeout_ms));
+    return n;
+}
+
+/* `timeout` NULL: for ever.  -ENOSYS where it is not known (Linux < 5.11 or
+   an older C library). */
+static inline int
+cel__sys_epoll_pwait2(int epoll, struct epoll_event *events, int room,
+                      const struct timespec *timeout)
+{
+#if CEL__HAVE_EPOLL_PWAIT2
+    int n;
+
+    CEL__SYS_ONCE(n, epoll_pwait2, (epoll, events, room, timeout, NULL));
+    return n;
+#else
+    (void)epoll;
+    (void)events;
+    (void)room;
+    (void)timeout;
+    return -ENOSYS;
+#endif
+}
+
+#endif
+
+#endif

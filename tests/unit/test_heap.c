@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* The timer heap against the plainest model there is. */
+#include "base/heap.h"
+
+#include <stdlib.h>
+
+#include "tap.h"
+
+struct timer {
+    struct cel__heap_node node;
+    cel_time key;
+    int order; /* of insertion */
+};
+
+static uint32_t
+next_random(uint32_t *state)
+{
+    *state = *state * 1664525 + 1013904223;
+    return *state >> 8;
+}
+
+static struct timer *
+pop(struct cel__heap *heap)
+{
+    struct cel__heap_node *node = cel__heap_first(heap);
+
+    cel__heap_remove(heap, node);
+    /* The node is the first member. */
+    return (struct timer *)node;
+}
+
+TEST(an_empty_heap_is_due_never)
+{
+    struct cel__heap heap;
+    struct cel__heap_node node;
+
+    cel__heap_init(&heap);
+    cel__heap_node_init(&node);
+    CHECK(cel__heap_least(&heap) == CEL_FOREVER);
+    CHECK(!cel__heap_has(&node));
+    cel__heap_remove(&heap, &node);
+    CHECK(cel__heap_check(&heap));
+    cel__heap_fini(&heap);
+}
+
+TEST(timers_leave_by_key_and_equal_ones_in_the_order_they_came)
+{
+    enum {
+        N = 2000
+    };
+    static struct timer timers[N];
+    struct cel__heap heap;
+    uint32_t seed = 1;
+
+    cel__heap_init(&heap);
+    for (int i = 0; i < N; i++) {
+        timers[i].key = next_random(&seed) % 100;
+        timers[i].order = i;
+        cel__heap_node_init(&timers[i].node);
+        CHECK_EQ(cel__heap_insert(&heap, &timers[i].node, timers[i].key), 0);
+    }
+    CHECK(cel__heap_check(&heap));
+    const struct timer *before = pop(&heap);
+    for (int i = 1; i < N; i++) {
+        const struct timer *timer = pop(&heap);
+
+        CHECK_LE(before->key, timer->key);
+        if (before->key == timer->key) {
+            CHECK_LT(before->order, timer->order);
+        }
+        before = timer;
+    }
+    CHECK_EQ(heap.count, 0);
+    cel__heap_fini(&heap);
+}
+
+TEST(random_inserting_and_removing_keeps_the_invariants)
+{
+    enum {
+        N = 300
+    };
+    static struct timer timers[N];
+    struct cel__heap heap;
+    uint32_t seed = 7;
+    size_t count = 0;
+
+    cel__heap_init(&heap);
+    for (int i = 0; i < N; i++) {
+        cel__heap_node_init(&timers[i].node);
+    }
+    for (int step = 0; step < 20000; step++) {
+        struct timer *timer = &timers[next_random(&seed) % N];
+
+        if (cel__heap_has(&timer->node)) {
+            cel__heap_remove(&heap, &timer->node);
+            CHECK(!cel__heap_has(&timer->node));
+            count--;
+        }
+        else {
+            timer->key = next_random(&seed) % 1000;
+            CHECK_EQ(cel__heap_insert(&heap, &timer->node, timer->key), 0);
+            count++;
+        }
+        CHECK_EQ(heap.count, count);
+        CHECK(cel__heap_check(&heap));
+    }
+    cel_time least = CEL_FOREVER;
+    for (int i = 0; i < N; i++) {
+        if (cel__heap_has(&timers[i].node) && timers[i].key < least) {
+            least = timers[i].key;
+        }
+    }
+    CHECK_EQ(cel__heap_least(&heap), least);
+    cel__heap_fini(&heap);
+    for (int i = 0; i < N; i++) {
+        CHECK(!cel__heap_has(&timers[i].node));
+    }
+}
+
+TEST(the_check_sees_a_broken_order)
+{
+    struct cel__heap heap;
+    struct cel__heap_node nodes[3];
+
+    cel__heap_init(&heap);
+    for (int i = 0; i < 3; i++) {
+        cel__heap_node_init(&nodes[i]);
+        CHECK_EQ(cel__heap_insert(&heap, &nodes[i], i), 0);
+    }
+    heap.slots[0].key = 10;
+    CHECK(!cel__heap_check(&heap));
+    heap.slots[0].key = 0;
+    nodes[2].index = 1;
+    CHECK(!cel__heap_check(&heap));
+    nodes[2].index = 2;
+    CHECK(cel__heap_check(&heap));
+    cel__heap_fini(&heap);
+}
