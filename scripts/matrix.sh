@@ -19,6 +19,9 @@ root=$cache/sid
 log=build/matrix
 mkdir -p "$cache" "$log"
 
+# What was written for whoever called sudo is theirs.
+trap '[ -z "${SUDO_UID:-}" ] || chown -R "$SUDO_UID" build' EXIT
+
 die() {
     printf 'matrix: %s\n' "$1" >&2
     exit 1
