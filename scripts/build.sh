@@ -26,10 +26,10 @@ if ! [ -f "$dir/build.ninja" ]; then
     fi
 fi
 if ! ninja -C "$dir" >"$log" 2>&1 </dev/null; then
-    grep -vE '^(\[[0-9]+/|Compiler for C|Checking for|Has header)' "$log" |
-        head -n 60 >&2
+    grep -vE '^\[[0-9]+/|^Compiler for|^Checking for|^Has header| -M[DQ] ' \
+        "$log" | head -n 60 >&2
     printf 'build: %s failed; all of it is in %s\n' "$dir" "$log" >&2
     exit 1
 fi
 # What the compilers warned of, if anything.
-grep -E '(warning|error):' "$log" >&2 || true
+grep -E 'warning: ' "$log" >&2 || true

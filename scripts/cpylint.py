@@ -26,7 +26,7 @@ PAIRS = [
 ]
 
 # A call into the engine that may switch: one whose contract, the comment
-# before its declaration in a header, says "Suspends".
+# before its declaration in a header, says "Suspend" or "Suspends".
 CONTRACT = re.compile(
     r"/\*((?:[^*]|\*(?!/))*)\*/\s*[\w *]*?\b(cel_\w+)\s*\("
 )
@@ -51,7 +51,7 @@ def suspending():
     for folder in ("include", "src"):
         for header in (ROOT / folder).rglob("*.h"):
             for match in CONTRACT.finditer(header.read_text()):
-                if re.search(r"\bSuspends\b", match.group(1)):
+                if re.search(r"\bSuspends?\b", match.group(1)):
                     names.add(match.group(2))
     return names
 
