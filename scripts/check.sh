@@ -34,8 +34,9 @@ unit_tests() {
     local name=$1 status=0
     shift
     meson test -C "build/$name" --no-rebuild --suite unit \
-        --print-errorlogs "$@" || status=1
-    # Each program's own counts, out of the log that Meson keeps.
+        --print-errorlogs "$@" | sed 's/^/  /' || status=1
+    # Each program's own counts, out of the log that Meson keeps; above they
+    # are indented, so as not to count twice.
     grep -hE '^[0-9]+ passed, [0-9]+ failed' \
         "build/$name/meson-logs/testlog"*.txt || true
     return "$status"

@@ -81,9 +81,31 @@ tap__fail(const char *file, int line, const char *format, ...)
 }
 
 void
-tap__check_int(const char *file, int line, const char *text, bool holds,
-               intmax_t a, intmax_t b)
+tap__check_int(const char *file, int line, const char *text,
+               enum tap__relation relation, intmax_t a, intmax_t b)
 {
+    bool holds = false;
+
+    switch (relation) {
+    case TAP__EQ:
+        holds = a == b;
+        break;
+    case TAP__NE:
+        holds = a != b;
+        break;
+    case TAP__LT:
+        holds = a < b;
+        break;
+    case TAP__LE:
+        holds = a <= b;
+        break;
+    case TAP__GT:
+        holds = a > b;
+        break;
+    case TAP__GE:
+        holds = a >= b;
+        break;
+    }
     if (!holds) {
         tap__fail(file, line, "%s does not hold: %jd, %jd", text, a, b);
     }
