@@ -22,9 +22,8 @@ _Noreturn void cel__panic(const char *format, ...)
 /* Evaluated in hard builds only; the expression has no side effects. */
 #if CEL__HARD
 #define cel__assert(expr)                                                     \
-    (cel__likely(expr)                                                        \
-         ? (void)0                                                            \
-         : cel__panic("%s:%d: %s", __FILE__, __LINE__, #expr))
+    (cel__likely(expr) ? (void)0                                              \
+                       : cel__panic("%s:%d: %s", __FILE__, __LINE__, #expr))
 #else
 #define cel__assert(expr) ((void)sizeof(!(expr)))
 #endif

@@ -16,7 +16,6 @@ typedef void cel__log_sink(const char *text);
 cel__log_sink *cel__log_set(cel__log_sink *sink);
 
 /* One line without its newline, at most 255 bytes; longer ones are cut. */
-void cel__log(const char *format, ...)
-    __attribute__((format(printf, 1, 2)));
+void cel__log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -53,9 +53,9 @@
 /* What a coroutine keeps for them while it is suspended. */
 struct cel__sanitize {
 #if CEL__ASAN
-    void *fake;       /* ASan's fake stack */
-    const void *low;  /* lowest byte of the coroutine's stack */
-    size_t size;      /* bytes of it */
+    void *fake;      /* ASan's fake stack */
+    const void *low; /* lowest byte of the coroutine's stack */
+    size_t size;     /* bytes of it */
 #endif
 #if CEL__TSAN
     void *fiber;
@@ -159,18 +159,6 @@ cel__valgrind_deregister(unsigned id)
     VALGRIND_STACK_DEREGISTER(id);
 #endif
     (void)id;
-}
-
-/* Whether we run under valgrind, which minds reading below the stack pointer
-   of a stack. */
-static inline int
-cel__valgrind_is_on(void)
-{
-#if CEL__HAVE_VALGRIND
-    return RUNNING_ON_VALGRIND != 0;
-#else
-    return 0;
-#endif
 }
 
 #endif

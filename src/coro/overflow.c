@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The handler that names the coroutine whose stack overflowed.
+ *
+ * In the handler only write(2) and plain memory are used.  Afterwards the
+ * handlers from before are put back and the handler returns, so the fault
+ * happens again under them: the default one dies with the same signal, and a
+ * debugger or core file shows the overflowing frame, not ours.
+ *
+ * Threads: any.
+ *
+ * Tests: unit/test_overflow.c
+ */
+#include "coro/overflow.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/sys_memory.h"
+
+/* Bytes of an alternate stack: the kernel's frame with every register of the
+   largest processors is 12 KiB, previous handlers may print. */
+#define ALTERNATE ((size_t)65536)
+
+/* A line put together without stdio. */
+struct line {
+    char text[256];
+    size_t len;
+};
+
+static _Atomic(cel__overflow_finder *) find;
+static struct sigaction old_segv; /* guarded by `lock` until installed */
+static struct sigaction old_bus;  /* as old_segv */
+static bool installed;            /* guarded by `lock` */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Holds the alternate stack that we made for a thread, for its end. */
+static pthread_key_t key; /* set under `once` */
+static int key_error;     /* as key: why there is none */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void
+append(struct line *line, const char *text)
+{
+    while (*text != '\0' && line->len < sizeof(line->text)) {
+        line->text[line->len++] = *text++;
+    }
+}
+
+static void
+append_number(struct line *line, uint64_t n)
+{
+    char digits[21];
+    char *at = digits + sizeof(digits) - 1;
+
+    *at = '\0';
+    do {
+        *--at = (char)('0' + n % 10);
+        n /= 10;
+    } while (n > 0);
+    append(line, at);
+}
+
+static void
+report(const char *name, uint64_t id, size_t size)
+{
+    struct line line = {.len = 0};
+
+    append(&line, "celadon: stack overflow in coroutine ");
+    if (name != NULL) {
+        append(&line, "'");
+        append(&line, name);
+        append(&line, "' ");
+    }
+    append(&line, "(id ");
+    append_number(&line, id);
+    append(&line, ", stack ");
+    append_number(&line, size / 1024);
+    append(&line, " KiB); raise the stack size, or keep large buffers off "
+                  "the stack\n");
+    (void)cel__sys_write(STDERR_FILENO, line.text, line.len);
+}
+
+static void
+handle(int signal, siginfo_t *info, void *context)
+{
+    cel__overflow_finder *finder = atomic_load_explicit(&find,
+                                                        memory_order_acquire);
+    const char *name = NULL;
+    uint64_t id = 0;
+    size_t size = 0;
+
+    (void)context;
+    /* si_code <= 0: somebody sent it, there is no address. */
+    if (info->si_code > 0 && finder != NULL &&
+        finder(info->si_addr, &name, &id, &size)) {
+        report(name, id, size);
+    }
+    (void)cel__sys_sigaction(SIGSEGV, &old_segv, NULL);
+    (void)cel__sys_sigaction(SIGBUS, &old_bus, NULL);
+    if (info->si_code <= 0) {
+        /* It will not come again by itself. */
+        (void)raise(signal);
+    }
+}
+
+void
+cel__overflow_set_finder(cel__overflow_finder *finder)
+{
+    atomic_store_explicit(&find, finder, memory_order_release);
+}
+
+/* Called with `lock` held. */
+static int
+install(void)
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof(action));
+    action.sa_sigaction = handle;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    (void)sigemptyset(&action.sa_mask);
+    /* The old ones first: the handler may run before sigaction() returns. */
+    int err = cel__sys_sigaction(SIGSEGV, NULL, &old_segv);
+    if (err < 0) {
+        return err;
+    }
+    err = cel__sys_sigaction(SIGBUS, NULL, &old_bus);
+    if (err < 0) {
+        return err;
+    }
+    err = cel__sys_sigaction(SIGBUS, &action, NULL);
+    if (err < 0) {
+        return err;
+    }
+    err = cel__sys_sigaction(SIGSEGV, &action, NULL);
+    if (err < 0) {
+        (void)cel__sys_sigaction(SIGBUS, &old_bus, NULL);
+        return err;
+    }
+    installed = true;
+    return 0;
+}
+
+int
+cel__overflow_install(void)
+{
+    int err = 0;
+
+    (void)pthread_mutex_lock(&lock);
+    if (!installed) {
+        err = install();
+    }
+    (void)pthread_mutex_unlock(&lock);
+    return err;
+}
+
+/* At the end of a thread. */
+static void
+free_alternate(void *base)
+{
+    stack_t none = {.ss_flags = SS_DISABLE};
+    stack_t now;
+
+    if (cel__sys_sigaltstack(NULL, &now) == 0 && now.ss_sp == base) {
+        (void)cel__sys_sigaltstack(&none, NULL);
+    }
+    (void)cel__sys_munmap(base, ALTERNATE);
+}
+
+static void
+make_key(void)
+{
+    key_error = -pthread_key_create(&key, free_alternate);
+}
+
+int
+cel__overflow_thread(void)
+{
+    stack_t stack = {.ss_size = ALTERNATE};
+    stack_t now;
+
+    int err = cel__sys_sigaltstack(NULL, &now);
+    if (err < 0 || (now.ss_flags & SS_DISABLE) == 0) {
+        return err;
+    }
+    (void)pthread_once(&once, make_key);
+    if (key_error < 0) {
+        return key_error;
+    }
+    err = cel__sys_mmap(&stack.ss_sp, ALTERNATE, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (err < 0) {
+        return err;
+    }
+    err = -pthread_setspecific(key, stack.ss_sp);
+    if (err == 0) {
+        err = cel__sys_sigaltstack(&stack, NULL);
+    }
+    if (err < 0) {
+        (void)pthread_setspecific(key, NULL);
+        (void)cel__sys_munmap(stack.ss_sp, ALTERNATE);
+    }
+    return err;
+}

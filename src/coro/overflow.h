@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A last sentence when a coroutine's stack overflows.
+ *
+ * A fault in a guard kills the process by SIGSEGV, as it must; a handler on
+ * an alternate stack first says whose stack it was and what helps.  Every
+ * other fault is passed on to whoever handled it before.  Nothing is
+ * installed unless asked for.
+ *
+ * Threads: any.
+ */
+#ifndef CEL_OVERFLOW_H
+#define CEL_OVERFLOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Whether `address` is in the guard of the stack that the calling thread runs
+ * on; then whose it is and how large.  `*name` may be set to NULL.  Called
+ * in a signal handler.
+ */
+typedef bool cel__overflow_finder(const void *address, const char **name,
+                                  uint64_t *id, size_t *size);
+
+/* Any time; the handler does nothing but pass on without one. */
+void cel__overflow_set_finder(cel__overflow_finder *finder);
+
+/*
+ * Handle SIGSEGV and SIGBUS from now on; harmless where it is done already.
+ * Each thread that is to be covered calls cel__overflow_thread() too.
+ * Returns 0 or a negative errno, with nothing changed.
+ */
+int cel__overflow_install(void);
+
+/*
+ * Give the calling thread an alternate signal stack, unless it has one; it
+ * is freed when the thread ends.
+ * Returns 0 or a negative errno.
+ */
+int cel__overflow_thread(void);
+
+#endif

@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How stacks are mapped, guarded, coloured, pooled and trimmed.
+ *
+ * A slab is one mapping of 64 pieces.  Pieces are an odd number of pages, so
+ * that the pages in use spread over the sets of the second level cache too.
+ * A piece becomes a stack when it is first taken: until then it costs address
+ * space only, and reserving costs no system call but for each 64th.
+ *
+ * Nothing is written to a stack that its coroutine would not have touched
+ * anyway: the link of the free list lies where the first frame was, and
+ * whether a stack was used deeply is asked of the kernel, not read from a
+ * canary, whose page would have to be mapped first (1.2 us; asking is 0.7).
+ * So a parked coroutine costs one page, and a stack that comes back none.
+ *
+ * Threads: the owner's only; the number of protected guards is shared.
+ *
+ * Tests: unit/test_stack.c
+ */
+#include "coro/stack.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/sanitize.h"
+#include "base/sys_memory.h"
+
+/* Stacks a slab: the mapping's 2-3 us become 40 ns each, and a worker with
+   few coroutines holds 16 MiB of address space.  Fewer in hard builds, so
+   that slabs are many. */
+#define SLAB (CEL__HARD ? 2U : 64U)
+
+/* Stacks in the pool that keep their lower pages: they will be taken next,
+   and at 256 KiB each they are 4 MiB at worst. */
+#define KEEP (CEL__HARD ? 1U : 16U)
+
+/* Of the stacks that come back beyond those, one in so many is looked at; if
+   it was used deeply, so are the next LOOKS.  Where fewer than one in LOOKS
+   are deep, what is missed is less than the page that each stack keeps. */
+#define SAMPLE (CEL__HARD ? 1U : 64U)
+#define LOOKS  64U
+
+/* The smallest stack. */
+#define LEAST ((size_t)16384)
+
+/* From this size on the guard is 16 KiB and not one page: address space is
+   cheap, and a foreign function's buffer may well jump over a page. */
+#define LARGE       ((size_t)65536)
+#define LARGE_GUARD ((size_t)16384)
+
+/* Colours are multiples of a cache line.  32 of them fill half a page; with
+   a tail there is less room, see top_of(). */
+#define LINE         64
+#define COLOURS      32U
+#define COLOURS_TAIL 5U
+
+/* What the tail is sure to find above the top in the page that both share:
+   a greenlet ten calls deep keeps 1.2 KiB there. */
+#define TAIL_SHARE ((size_t)1280)
+
+/* Linux 6.13: mark pages, without splitting the mapping. */
+#define GUARD_INSTALL 102
+
+/* Linux 5.14: touch pages; fails with EFAULT on marked ones. */
+#define POPULATE_READ 22
+
+/* What is written over a stack given back, in hard builds. */
+#define POISON 0xdb
+
+struct cel__stackslab {
+    struct cel__stackslab *next;       /* in pool->slabs */
+    struct cel__stackslab *next_fresh; /* in pool->fresh */
+    char *base;                        /* the first piece */
+    unsigned count;                    /* pieces */
+    unsigned nused;                    /* pieces that became stacks */
+    unsigned nprotected;               /* guards made by mprotect() */
+    unsigned valgrind[64];             /* valgrind's ids of them */
+};
+
+/* A stack in the pool, at its very top. */
+struct link {
+    char *next; /* top of the next stack */
+    void *unused;
+};
+
+/* Whether GUARD_INSTALL makes guards; found out once, by any thread. */
+enum {
+    UNKNOWN,
+    MARKS,
+    NO_MARKS
+};
+static atomic_int marks = UNKNOWN;
+
+/* Guards made by mprotect() in this process. */
+static atomic_size_t nprotected;
+
+/* The most of them: each splits a mapping in three, and half of what the
+   process may have is left to others.  Set under `once`. */
+static size_t most_protected;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static size_t
+round_up(size_t n, size_t unit)
+{
+    return (n + unit - 1) / unit * unit;
+}
+
+void
+cel__stackpool_init(struct cel__stackpool *pool, size_t size, size_t tail)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t least = 4 * page > LEAST ? 4 * page : LEAST;
+
+    memset(pool, 0, sizeof(*pool));
+    if (CEL__ASAN) {
+        size *= 2; /* frames with red zones */
+    }
+    if (size < least) {
+        size = least;
+    }
+    pool->page = page;
+    pool->size = round_up(size, page);
+    pool->tail = round_up(tail, page);
+    if ((pool->size + pool->tail) / page % 2 == 0) {
+        pool->size += page;
+    }
+    pool->guard = page;
+    if (pool->size >= LARGE && page < LARGE_GUARD) {
+        pool->guard = LARGE_GUARD;
+    }
+}
+
+static size_t
+stride(const struct cel__stackpool *pool)
+{
+    return pool->size + pool->tail;
+}
+
+/* The top of the stack in `piece`, the `index`-th of its slab. */
+static char *
+top_of(const struct cel__stackpool *pool, char *piece, unsigned index)
+{
+    char *edge = piece + pool->size;
+
+    /* 5 and 32 have no common factor: neighbours are 320 bytes apart. */
+    if (pool->tail == 0) {
+        return edge - (size_t)(index * 5 % COLOURS) * LINE;
+    }
+    /* The tail's share at the end of the page, the rest is the C stack's:
+       2.5 KiB and up to four lines more. */
+    size_t colour = (COLOURS_TAIL - 1 - index % COLOURS_TAIL) * LINE;
+    return edge - TAIL_SHARE - colour;
+}
+
+/* The stack whose top is `top`. */
+static struct cel__stack
+stack_of(const struct cel__stackpool *pool, char *top)
+{
+    size_t in_page = (uintptr_t)top % pool->page;
+    char *edge = in_page == 0 ? top : top - in_page + pool->page;
+    struct cel__stack stack = {
+        .low = edge - pool->size + pool->guard,
+        .top = top,
+        .end = pool->tail == 0 ? top : edge + pool->tail,
+    };
+
+    return stack;
+}
+
+/* Map `count` pieces; NULL where that is too much. */
+static struct cel__stackslab *
+map_slab(const struct cel__stackpool *pool, unsigned count)
+{
+    size_t len = count * stride(pool);
+    struct cel__stackslab *slab = cel__alloc_zeroed(1, sizeof(*slab));
+    void *base = NULL;
+
+    if (slab == NULL) {
+        return NULL;
+    }
+    /* Without MAP_NORESERVE the 64 GiB of 250,000 stacks would be refused,
+       although they are never all used. */
+    int err = cel__sys_mmap(
+        &base, len, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (err < 0) {
+        free(slab);
+        return NULL;
+    }
+    /* Both are wishes: before 6.7 MAP_STACK did not mean the first, and a
+       huge page would make each stack 2 MiB; the second is for people. */
+    (void)cel__sys_madvise(base, len, MADV_NOHUGEPAGE);
+    (void)cel__sys_name_memory(base, len, "celadon stacks");
+    slab->base = base;
+    slab->count = count;
+    return slab;
+}
+
+int
+cel__stackpool_reserve(struct cel__stackpool *pool)
+{
+    struct cel__stackslab *slab = NULL;
+
+    if (pool->nfree + pool->nfresh == pool->nreserved) {
+        /* Where memory is counted strictly (vm.overcommit_memory=2, ulimit
+           -v), a smaller slab may still be had. */
+        for (unsigned n = SLAB; n > 0 && slab == NULL; n /= 4) {
+            slab = map_slab(pool, n);
+        }
+        if (slab == NULL) {
+            return -ENOMEM;
+        }
+        slab->next = pool->slabs;
+        pool->slabs = slab;
+        slab->next_fresh = pool->fresh;
+        pool->fresh = slab;
+        pool->nfresh += slab->count;
+        pool->nmade += slab->count;
+    }
+    pool->nreserved++;
+    return 0;
+}
+
+void
+cel__stackpool_release(struct cel__stackpool *pool)
+{
+    cel__assert(pool->nreserved > 0);
+    pool->nreserved--;
+}
+
+/* Read vm.max_map_count: the number of mappings a process may have. */
+static void
+read_limit(void)
+{
+    char text[32] = "65530"; /* the kernel's default */
+    int fd = cel__sys_open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        ssize_t len = cel__sys_read(fd, text, sizeof(text) - 1);
+        if (len > 0) {
+            text[len] = '\0';
+        }
+        (void)cel__sys_close(fd);
+    }
+    most_protected = strtoul(text, NULL, 10) / 4;
+}
+
+static bool
+mark_guard(char *guard, size_t len)
+{
+    /* Relaxed: a hint that spares system calls. */
+    int known = atomic_load_explicit(&marks, memory_order_relaxed);
+
+    if (known == NO_MARKS) {
+        return false;
+    }
+    int err = cel__sys_madvise(guard, len, GUARD_INSTALL);
+    if (known == UNKNOWN && (err == 0 || err == -EINVAL)) {
+        /* An emulator may take any advice and do nothing. */
+        bool works = err == 0 &&
+                     cel__sys_madvise(guard, len, POPULATE_READ) == -EFAULT;
+
+        known = works ? MARKS : NO_MARKS;
+        atomic_store_explicit(&marks, known, memory_order_relaxed);
+    }
+    return err == 0 && known == MARKS;
+}
+
+static bool
+protect_guard(struct cel__stackslab *slab, char *guard, size_t len)
+{
+    (void)pthread_once(&once, read_limit);
+    /* Relaxed, here and below: a count; nothing else hangs on it. */
+    if (atomic_fetch_add_explicit(&nprotected, 1, memory_order_relaxed) <
+            most_protected &&
+        cel__sys_mprotect(guard, len, PROT_NONE) == 0) {
+        slab->nprotected++;
+        return true;
+    }
+    atomic_fetch_sub_explicit(&nprotected, 1, memory_order_relaxed);
+    return false;
+}
+
+/* Make the next fresh piece a stack. */
+static struct cel__stack
+take_fresh(struct cel__stackpool *pool)
+{
+    struct cel__stackslab *slab = pool->fresh;
+    unsigned index = slab->nused++;
+    char *piece = slab->base + index * stride(pool);
+
+    if (slab->nused == slab->count) {
+        pool->fresh = slab->next_fresh;
+    }
+    pool->nfresh--;
+    if (!mark_guard(piece, pool->guard) &&
+        !protect_guard(slab, piece, pool->guard) && !pool->unguarded) {
+        pool->unguarded = true;
+        cel__log("too many coroutines for vm.max_map_count: the stacks of "
+                 "further ones have no guard pages; raise it, or use Linux "
+                 "6.13 or newer");
+    }
+    struct cel__stack stack = stack_of(pool, top_of(pool, piece, index));
+    slab->valgrind[index] = cel__valgrind_register(stack.low, stack.top);
+    return stack;
+}
+
+struct cel__stack
+cel__stackpool_take(struct cel__stackpool *pool)
+{
+    cel__assert(pool->nreserved > 0);
+    pool->nreserved--;
+    char *top = pool->free;
+    if (top == NULL) {
+        return take_fresh(pool);
+    }
+    pool->free = ((struct link *)(void *)top - 1)->next;
+    pool->nfree--;
+    return stack_of(pool, top);
+}
+
+/* Give back what lies deeper than two pages from the top, counting the one
+   that both sides share; whether there was anything. */
+static bool
+trim(const struct cel__stackpool *pool, const struct cel__stack *stack)
+{
+    size_t page = pool->page;
+    char *shared = stack->top - 1 - (uintptr_t)(stack->top - 1) % page;
+    char *below = shared - page;     /* end of what goes, downwards */
+    char *above = shared + 2 * page; /* begin of what goes, upwards */
+    bool two_sided = above < stack->end;
+    unsigned char pages[5]; /* the first page of either, and what is between */
+    bool deep = false;
+
+    if (cel__sys_mincore(below - page, (two_sided ? 5 : 1) * page, pages) <
+        0) {
+        return false;
+    }
+    if (pages[0] & 1) {
+        deep = true;
+        (void)cel__sys_madvise(stack->low, (size_t)(below - stack->low),
+                               MADV_DONTNEED);
+    }
+    if (two_sided && (pages[4] & 1)) {
+        deep = true;
+        (void)cel__sys_madvise(above, (size_t)(stack->end - above),
+                               MADV_DONTNEED);
+    }
+    return deep;
+}
+
+/* Look at a stack that comes back, if it is its turn. */
+static void
+trim_some(struct cel__stackpool *pool, const struct cel__stack *stack)
+{
+    if (pool->nfree < KEEP) {
+        return;
+    }
+    if (pool->looks > 0) {
+        pool->looks--;
+    }
+    else if (++pool->ngiven % SAMPLE != 0) {
+        return;
+    }
+    if (trim(pool, stack)) {
+        pool->looks = LOOKS;
+    }
+}
+
+/* An unguarded stack that reached its guard has overflowed: whose memory
+   lies below was written to, and nothing can be trusted from here on. */
+static void
+check_guard(const struct cel__stackpool *pool, const struct cel__stack *stack)
+{
+    unsigned char pages[LARGE_GUARD / 4096];
+
+    if (cel__sys_mincore(stack->low - pool->guard, pool->guard, pages) < 0) {
+        return;
+    }
+    for (size_t i = 0; i < pool->guard / pool->page; i++) {
+        if (pages[i] & 1) {
+            cel__panic("a coroutine overflowed its stack of %zu KiB",
+                       pool->size / 1024);
+        }
+    }
+}
+
+void
+cel__stackpool_give(struct cel__stackpool *pool,
+                    const struct cel__stack *stack)
+{
+    char *top = stack->top;
+
+    cel__sanitize_clear(stack->low, (size_t)(stack->end - stack->low));
+    if (pool->unguarded) {
+        check_guard(pool, stack);
+    }
+    trim_some(pool, stack);
+    if (CEL__HARD) {
+        size_t used = cel__stack_used(stack);
+
+        memset(top - used, POISON, used);
+    }
+    ((struct link *)(void *)top - 1)->next = pool->free;
+    pool->free = top;
+    pool->nfree++;
+}
+
+void
+cel__stackpool_fini(struct cel__stackpool *pool)
+{
+    struct cel__stackslab *slab = pool->slabs;
+
+    cel__assert(pool->nfree + pool->nfresh == pool->nmade);
+    while (slab != NULL) {
+        struct cel__stackslab *next = slab->next;
+
+        for (unsigned i = 0; i < slab->nused; i++) {
+            cel__valgrind_deregister(slab->valgrind[i]);
+        }
+        (void)cel__sys_munmap(slab->base, slab->count * stride(pool));
+        atomic_fetch_sub_explicit(&nprotected, slab->nprotected,
+                                  memory_order_relaxed);
+        free(slab);
+        slab = next;
+    }
+    pool->slabs = NULL;
+    pool->fresh = NULL;
+    pool->free = NULL;
+    pool->nfree = 0;
+    pool->nfresh = 0;
+    pool->nmade = 0;
+}
+
+bool
+cel__stack_overflowed(const struct cel__stack *stack, const void *address)
+{
+    const char *at = address;
+
+    /* 16 KiB, whatever the guard: a large frame may have jumped over it. */
+    return at < stack->low && at >= stack->low - LARGE_GUARD;
+}
+
+/* The first byte at or after `from` that is not zero, else `end`; in words.
+   What a coroutine left behind may still be poisoned, or raced for by a
+   debugger: the sanitizers are not asked. */
+CEL__UNSANITIZED static const char *
+skip_zeroes(const char *from, const char *end)
+{
+    const volatile uint64_t *word = (const volatile uint64_t *)(const void *)
+        from;
+
+    while ((const volatile char *)word < (const volatile char *)end &&
+           *word == 0) {
+        word++;
+    }
+    return (const char *)(uintptr_t)word;
+}
+
+size_t
+cel__stack_used(const struct cel__stack *stack)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    unsigned char pages[64];
+
+    for (char *at = stack->low; at < stack->top; at += sizeof(pages) * page) {
+        size_t left = (size_t)(stack->top - at);
+        size_t n = (left + page - 1) / page;
+
+        if (n > sizeof(pages)) {
+            n = sizeof(pages);
+        }
+        if (cel__sys_mincore(at, n * page, pages) < 0) {
+            return 0;
+        }
+        for (size_t i = 0; i < n; i++) {
+            char *from = at + i * page;
+            char *to = from + page < stack->top ? from + page : stack->top;
+
+            /* A page that is there may be the shared one of zeroes. */
+            if (pages[i] & 1) {
+                const char *first = skip_zeroes(from, to);
+                if (first < to) {
+                    return (size_t)(stack->top - first);
+                }
+            }
+        }
+    }
+    return 0;
+}

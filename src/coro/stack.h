@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stacks for coroutines: mapped in slabs of 64, guarded, pooled, coloured.
+ *
+ * A stack is one piece of a slab:
+ *
+ *     low                                    top         end
+ *      | guard | C stack, grows down ........ X | tail ... |
+ *
+ * `tail` bytes above the top belong to the embedder (a Python greenlet keeps
+ * its interpreter's data stack there, growing up from the very page in which
+ * the C stack begins, so that a parked greenlet touches one page).
+ *
+ * Guards: MADV_GUARD_INSTALL (Linux 6.13) marks pages without splitting the
+ * mapping: a million guarded stacks are 25 mappings, 0.4 us each.  Older
+ * kernels get mprotect() until half of vm.max_map_count is used up; stacks
+ * beyond that are unguarded: whether their guard was touched is seen when the
+ * stack comes back, and one line in the log says so.  (loops-and-io_uring, 4.)
+ *
+ * Pool: last in, first out, for a stack just left is in the caches.  Of the
+ * stacks far down in the pool samples are taken, and those that were used
+ * deeply give their lower pages back to the kernel (MADV_DONTNEED costs 1.5
+ * us and the page fault after it as much again).
+ *
+ * Colour: the tops of neighbouring stacks differ by multiples of 64 bytes
+ * within their page, else all tops fall in the same 1/64 of the L1 sets (a
+ * switch among 1000: 34 ns aligned, 5 ns coloured; c-runtimes, 4).
+ *
+ * Threads: the owner's only.
+ */
+#ifndef CEL_STACK_H
+#define CEL_STACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct cel__stack {
+    char *low; /* lowest usable byte, the guard lies below; NULL: none */
+    char *top; /* where the C stack begins; 16-aligned */
+    char *end; /* end of the tail; top where there is no tail */
+};
+
+struct cel__stackslab;
+
+/*
+ * Invariants: nfree + nfresh >= nreserved; a stack given back lies in `free`
+ * with the struct link that continues the list just below its top.
+ */
+struct cel__stackpool {
+    size_t size;      /* bytes of C stack, guard included */
+    size_t tail;      /* bytes above it */
+    size_t page;      /* bytes of a page of memory */
+    size_t guard;     /* bytes of a guard */
+    char *free;       /* top of the stack given back last; NULL: none */
+    size_t nfree;     /* length of `free` */
+    size_t nfresh;    /* stacks mapped and never used */
+    size_t nreserved; /* reserved and not yet taken */
+    size_t nmade;     /* stacks mapped in all */
+    struct cel__stackslab *slabs; /* all mappings, the newest first */
+    struct cel__stackslab *fresh; /* those with never used stacks */
+    unsigned ngiven; /* those who came back, to look at every so many-th */
+    unsigned looks;  /* how many more are looked at in any case */
+    bool unguarded;  /* a stack without a guard was made, and logged */
+};
+
+/*
+ * `size` and `tail` are rounded up to whole pages; `size` is at least 16 KiB.
+ * Cannot fail: nothing is mapped yet.
+ */
+void cel__stackpool_init(struct cel__stackpool *pool, size_t size,
+                         size_t tail);
+
+/* Unmaps every stack; none may be in use. */
+void cel__stackpool_fini(struct cel__stackpool *pool);
+
+/*
+ * Promise one stack to a coroutine that has not started: the take that
+ * follows cannot fail.  Returns 0, or -ENOMEM with nothing changed.
+ */
+int cel__stackpool_reserve(struct cel__stackpool *pool);
+
+/* Take the promise back unused. */
+void cel__stackpool_release(struct cel__stackpool *pool);
+
+/* A reserved stack. */
+struct cel__stack cel__stackpool_take(struct cel__stackpool *pool);
+
+/* Give `stack` back; it may be the one we stand on no more. */
+void cel__stackpool_give(struct cel__stackpool *pool,
+                         const struct cel__stack *stack);
+
+/* Whether `address` lies in the guard of `stack` (or just below it). */
+bool cel__stack_overflowed(const struct cel__stack *stack,
+                           const void *address);
+
+/* Bytes of the C stack that were ever touched; walks pages, for dumps. */
+size_t cel__stack_used(const struct cel__stack *stack);
+
+#endif

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The context switch for aarch64, AAPCS64.
+ *
+ * A suspended context is its stack pointer; what lies there, upwards:
+ *
+ *      0  x19 x20   of a new context: the function to call, its argument
+ *     16  x21 x22
+ *     32  x23 x24
+ *     48  x25 x26
+ *     64  x27 x28
+ *     80  x29 x30   the frame pointer; where to go on
+ *     96  d8 to d15
+ *    160  (the stack pointer of the caller)
+ *
+ * x18 is the platform's and left alone.
+ *
+ * BTI: a return address is no landing pad, so in a build with branch
+ * protection both switches end in ret, which is not checked; only then does
+ * the property note say that the file supports it.
+ */
+
+        .text
+
+/* void cel__switch(void **from, void *to) */
+        .globl  cel__switch
+        .hidden cel__switch
+        .type   cel__switch, %function
+        .balign 16
+cel__switch:
+        .cfi_startproc
+        hint    #34                     /* bti c */
+        sub     sp, sp, #160
+        .cfi_def_cfa_offset 160
+        stp     x19, x20, [sp, #0]
+        stp     x21, x22, [sp, #16]
+        stp     x23, x24, [sp, #32]
+        stp     x25, x26, [sp, #48]
+        stp     x27, x28, [sp, #64]
+        stp     x29, x30, [sp, #80]
+        stp     d8, d9, [sp, #96]
+        stp     d10, d11, [sp, #112]
+        stp     d12, d13, [sp, #128]
+        stp     d14, d15, [sp, #144]
+        .cfi_offset x19, -160
+        .cfi_offset x20, -152
+        .cfi_offset x21, -144
+        .cfi_offset x22, -136
+        .cfi_offset x23, -128
+        .cfi_offset x24, -120
+        .cfi_offset x25, -112
+        .cfi_offset x26, -104
+        .cfi_offset x27, -96
+        .cfi_offset x28, -88
+        .cfi_offset x29, -80
+        .cfi_offset x30, -72
+        .cfi_offset d8, -64
+        .cfi_offset d9, -56
+        .cfi_offset d10, -48
+        .cfi_offset d11, -40
+        .cfi_offset d12, -32
+        .cfi_offset d13, -24
+        .cfi_offset d14, -16
+        .cfi_offset d15, -8
+        mov     x9, sp
+        str     x9, [x0]                /* the one is suspended */
+        mov     sp, x1                  /* the other goes on */
+        ldp     x19, x20, [sp, #0]
+        ldp     x21, x22, [sp, #16]
+        ldp     x23, x24, [sp, #32]
+        ldp     x25, x26, [sp, #48]
+        ldp     x27, x28, [sp, #64]
+        ldp     x29, x30, [sp, #80]
+        ldp     d8, d9, [sp, #96]
+        ldp     d10, d11, [sp, #112]
+        ldp     d12, d13, [sp, #128]
+        ldp     d14, d15, [sp, #144]
+        .cfi_restore x19
+        .cfi_restore x20
+        .cfi_restore x21
+        .cfi_restore x22
+        .cfi_restore x23
+        .cfi_restore x24
+        .cfi_restore x25
+        .cfi_restore x26
+        .cfi_restore x27
+        .cfi_restore x28
+        .cfi_restore x29
+        .cfi_restore x30
+        .cfi_restore d8
+        .cfi_restore d9
+        .cfi_restore d10
+        .cfi_restore d11
+        .cfi_restore d12
+        .cfi_restore d13
+        .cfi_restore d14
+        .cfi_restore d15
+        add     sp, sp, #160
+        .cfi_def_cfa_offset 0
+#if defined(__ARM_FEATURE_BTI_DEFAULT)
+        ret
+#else
+        br      x30
+#endif
+        .cfi_endproc
+        .size   cel__switch, . - cel__switch
+
+/* void cel__switch_ret(void **from, void *to): the same but for its end */
+        .globl  cel__switch_ret
+        .hidden cel__switch_ret
+        .type   cel__switch_ret, %function
+        .balign 16
+cel__switch_ret:
+        .cfi_startproc
+        hint    #34                     /* bti c */
+        sub     sp, sp, #160
+        .cfi_def_cfa_offset 160
+        stp     x19, x20, [sp, #0]
+        stp     x21, x22, [sp, #16]
+        stp     x23, x24, [sp, #32]
+        stp     x25, x26, [sp, #48]
+        stp     x27, x28, [sp, #64]
+        stp     x29, x30, [sp, #80]
+        stp     d8, d9, [sp, #96]
+        stp     d10, d11, [sp, #112]
+        stp     d12, d13, [sp, #128]
+        stp     d14, d15, [sp, #144]
+        .cfi_offset x19, -160
+        .cfi_offset x20, -152
+        .cfi_offset x21, -144
+        .cfi_offset x22, -136
+        .cfi_offset x23, -128
+        .cfi_offset x24, -120
+        .cfi_offset x25, -112
+        .cfi_offset x26, -104
+        .cfi_offset x27, -96
+        .cfi_offset x28, -88
+        .cfi_offset x29, -80
+        .cfi_offset x30, -72
+        .cfi_offset d8, -64
+        .cfi_offset d9, -56
+        .cfi_offset d10, -48
+        .cfi_offset d11, -40
+        .cfi_offset d12, -32
+        .cfi_offset d13, -24
+        .cfi_offset d14, -16
+        .cfi_offset d15, -8
+        mov     x9, sp
+        str     x9, [x0]
+        mov     sp, x1
+        ldp     x19, x20, [sp, #0]
+        ldp     x21, x22, [sp, #16]
+        ldp     x23, x24, [sp, #32]
+        ldp     x25, x26, [sp, #48]
+        ldp     x27, x28, [sp, #64]
+        ldp     x29, x30, [sp, #80]
+        ldp     d8, d9, [sp, #96]
+        ldp     d10, d11, [sp, #112]
+        ldp     d12, d13, [sp, #128]
+        ldp     d14, d15, [sp, #144]
+        .cfi_restore x19
+        .cfi_restore x20
+        .cfi_restore x21
+        .cfi_restore x22
+        .cfi_restore x23
+        .cfi_restore x24
+        .cfi_restore x25
+        .cfi_restore x26
+        .cfi_restore x27
+        .cfi_restore x28
+        .cfi_restore x29
+        .cfi_restore x30
+        .cfi_restore d8
+        .cfi_restore d9
+        .cfi_restore d10
+        .cfi_restore d11
+        .cfi_restore d12
+        .cfi_restore d13
+        .cfi_restore d14
+        .cfi_restore d15
+        add     sp, sp, #160
+        .cfi_def_cfa_offset 0
+        ret
+        .cfi_endproc
+        .size   cel__switch_ret, . - cel__switch_ret
+
+/* void *cel__switch_prepare(void *top, void (*entry)(void *), void *arg) */
+        .globl  cel__switch_prepare
+        .hidden cel__switch_prepare
+        .type   cel__switch_prepare, %function
+        .balign 16
+cel__switch_prepare:
+        .cfi_startproc
+        hint    #34                     /* bti c */
+        sub     x0, x0, #160
+        adr     x9, coroutine_start
+        stp     x1, x2, [x0, #0]        /* x19, x20 */
+        stp     xzr, xzr, [x0, #16]
+        stp     xzr, xzr, [x0, #32]
+        stp     xzr, xzr, [x0, #48]
+        stp     xzr, xzr, [x0, #64]
+        stp     xzr, x9, [x0, #80]      /* x29: frame pointers end here */
+        stp     xzr, xzr, [x0, #96]
+        stp     xzr, xzr, [x0, #112]
+        stp     xzr, xzr, [x0, #128]
+        stp     xzr, xzr, [x0, #144]
+        ret
+        .cfi_endproc
+        .size   cel__switch_prepare, . - cel__switch_prepare
+
+/* The first frame of a context; sp is the `top` of above.  Nobody called it,
+   which the unwinder is told. */
+        .type   coroutine_start, %function
+        .balign 16
+coroutine_start:
+        .cfi_startproc
+        .cfi_undefined x30
+        hint    #36                     /* bti j */
+        mov     x0, x20
+        blr     x19
+        brk     #1                      /* entry must not return */
+        .cfi_endproc
+        .size   coroutine_start, . - coroutine_start
+
+        .section .note.GNU-stack, "", %progbits
+
+#if defined(__ARM_FEATURE_BTI_DEFAULT)
+        .section .note.gnu.property, "a", %note
+        .balign 8
+        .long   4                       /* bytes of the name */
+        .long   16                      /* bytes of the properties */
+        .long   5                       /* NT_GNU_PROPERTY_TYPE_0 */
+        .asciz  "GNU"
+        .long   0xc0000000              /* GNU_PROPERTY_AARCH64_FEATURE_1_AND */
+        .long   4
+        .long   1                       /* BTI */
+        .long   0
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The context switch for x86-64, System V calling convention.
+ *
+ * A suspended context is its stack pointer; what lies there, upwards:
+ *
+ *      0  r15
+ *      8  r14
+ *     16  r13   of a new context: the argument
+ *     24  r12   of a new context: the function to call
+ *     32  rbx
+ *     40  rbp
+ *     48  where to go on
+ *     56  (the stack pointer of the caller, once it has returned)
+ *
+ * The offsets do not change when rsp is replaced, hence neither does the
+ * unwind information: a debugger sees the caller of either context.
+ *
+ * `notrack`: a return address is no place marked by endbr64.  The property
+ * note says IBT only; shadow stacks would have to be switched too, so the
+ * linker must not believe that this file supports them.
+ */
+
+        .text
+
+/* void cel__switch(void **from, void *to) */
+        .globl  cel__switch
+        .hidden cel__switch
+        .type   cel__switch, @function
+        .balign 16
+cel__switch:
+        .cfi_startproc
+        endbr64
+        push    %rbp
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %rbp, 0
+        push    %rbx
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %rbx, 0
+        push    %r12
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %r12, 0
+        push    %r13
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %r13, 0
+        push    %r14
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %r14, 0
+        push    %r15
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %r15, 0
+        mov     %rsp, (%rdi)            /* the one is suspended */
+        mov     %rsi, %rsp              /* the other goes on */
+        pop     %r15
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r15
+        pop     %r14
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r14
+        pop     %r13
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r13
+        pop     %r12
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r12
+        pop     %rbx
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %rbx
+        pop     %rbp
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %rbp
+        pop     %rcx
+        .cfi_adjust_cfa_offset -8
+        .cfi_register %rip, %rcx
+        notrack jmp *%rcx
+        .cfi_endproc
+        .size   cel__switch, . - cel__switch
+
+/* void cel__switch_ret(void **from, void *to): the same but for its end */
+        .globl  cel__switch_ret
+        .hidden cel__switch_ret
+        .type   cel__switch_ret, @function
+        .balign 16
+cel__switch_ret:
+        .cfi_startproc
+        endbr64
+        push    %rbp
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %rbp, 0
+        push    %rbx
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %rbx, 0
+        push    %r12
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %r12, 0
+        push    %r13
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %r13, 0
+        push    %r14
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %r14, 0
+        push    %r15
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %r15, 0
+        mov     %rsp, (%rdi)
+        mov     %rsi, %rsp
+        pop     %r15
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r15
+        pop     %r14
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r14
+        pop     %r13
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r13
+        pop     %r12
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r12
+        pop     %rbx
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %rbx
+        pop     %rbp
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %rbp
+        ret
+        .cfi_endproc
+        .size   cel__switch_ret, . - cel__switch_ret
+
+/* void *cel__switch_prepare(void *top, void (*entry)(void *), void *arg) */
+        .globl  cel__switch_prepare
+        .hidden cel__switch_prepare
+        .type   cel__switch_prepare, @function
+        .balign 16
+cel__switch_prepare:
+        .cfi_startproc
+        endbr64
+        lea     coroutine_start(%rip), %rax
+        mov     %rax, -8(%rdi)
+        movq    $0, -16(%rdi)           /* rbp: frame pointers end here */
+        movq    $0, -24(%rdi)
+        mov     %rsi, -32(%rdi)         /* r12 */
+        mov     %rdx, -40(%rdi)         /* r13 */
+        movq    $0, -48(%rdi)
+        movq    $0, -56(%rdi)
+        lea     -56(%rdi), %rax
+        ret
+        .cfi_endproc
+        .size   cel__switch_prepare, . - cel__switch_prepare
+
+/* The first frame of a context: rsp is the `top` of above, 16-aligned, as it
+   must be at a call.  Nobody called it, which the unwinder is told. */
+        .type   coroutine_start, @function
+        .balign 16
+coroutine_start:
+        .cfi_startproc
+        .cfi_undefined %rip
+        endbr64
+        mov     %r13, %rdi
+        call    *%r12
+        ud2                             /* entry must not return */
+        .cfi_endproc
+        .size   coroutine_start, . - coroutine_start
+
+        .section .note.GNU-stack, "", @progbits
+
+        .section .note.gnu.property, "a", @note
+        .balign 8
+        .long   4                       /* bytes of the name */
+        .long   16                      /* bytes of the properties */
+        .long   5                       /* NT_GNU_PROPERTY_TYPE_0 */
+        .asciz  "GNU"
+        .long   0xc0000002              /* GNU_PROPERTY_X86_FEATURE_1_AND */
+        .long   4
+        .long   1                       /* IBT */
+        .long   0
