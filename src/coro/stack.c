@@ -13,15 +13,13 @@
  * canary, whose page would have to be mapped first (1.2 us; asking is 0.7).
  * So a parked coroutine costs one page, and a stack that comes back none.
  *
- * Threads: the owner's only; the number of protected guards is shared.
+ * Threads: the owner's only.
  *
  * Tests: unit/test_stack.c
  */
 #include "coro/stack.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +29,7 @@
 #include "base/log.h"
 #include "base/sanitize.h"
 #include "base/sys_memory.h"
+#include "coro/guard.h"
 
 /* Stacks a slab: the mapping's 2-3 us become 40 ns each, and a worker with
    few coroutines holds 16 MiB of address space.  Fewer in hard builds, so
@@ -65,12 +64,6 @@
    a greenlet ten calls deep keeps 1.2 KiB there. */
 #define TAIL_SHARE ((size_t)1280)
 
-/* Linux 6.13: mark pages, without splitting the mapping. */
-#define GUARD_INSTALL 102
-
-/* Linux 5.14: touch pages; fails with EFAULT on marked ones. */
-#define POPULATE_READ 22
-
 /* What is written over a stack given back, in hard builds. */
 #define POISON 0xdb
 
@@ -89,22 +82,6 @@ struct link {
     char *next; /* top of the next stack */
     void *unused;
 };
-
-/* Whether GUARD_INSTALL makes guards; found out once, by any thread. */
-enum {
-    UNKNOWN,
-    MARKS,
-    NO_MARKS
-};
-static atomic_int marks = UNKNOWN;
-
-/* Guards made by mprotect() in this process. */
-static atomic_size_t nprotected;
-
-/* The most of them: each splits a mapping in three, and half of what the
-   process may have is left to others.  Set under `once`. */
-static size_t most_protected;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static size_t
 round_up(size_t n, size_t unit)
@@ -235,57 +212,21 @@ cel__stackpool_release(struct cel__stackpool *pool)
     pool->nreserved--;
 }
 
-/* Read vm.max_map_count: the number of mappings a process may have. */
+/* Guard `piece` of `slab`; say so, once, when that is no longer possible. */
 static void
-read_limit(void)
+guard(struct cel__stackpool *pool, struct cel__stackslab *slab, char *piece)
 {
-    char text[32] = "65530"; /* the kernel's default */
-    int fd = cel__sys_open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
+    enum cel__guard kind = cel__guard_make(piece, pool->guard);
 
-    if (fd >= 0) {
-        ssize_t len = cel__sys_read(fd, text, sizeof(text) - 1);
-        if (len > 0) {
-            text[len] = '\0';
-        }
-        (void)cel__sys_close(fd);
-    }
-    most_protected = strtoul(text, NULL, 10) / 4;
-}
-
-static bool
-mark_guard(char *guard, size_t len)
-{
-    /* Relaxed: a hint that spares system calls. */
-    int known = atomic_load_explicit(&marks, memory_order_relaxed);
-
-    if (known == NO_MARKS) {
-        return false;
-    }
-    int err = cel__sys_madvise(guard, len, GUARD_INSTALL);
-    if (known == UNKNOWN && (err == 0 || err == -EINVAL)) {
-        /* An emulator may take any advice and do nothing. */
-        bool works = err == 0 &&
-                     cel__sys_madvise(guard, len, POPULATE_READ) == -EFAULT;
-
-        known = works ? MARKS : NO_MARKS;
-        atomic_store_explicit(&marks, known, memory_order_relaxed);
-    }
-    return err == 0 && known == MARKS;
-}
-
-static bool
-protect_guard(struct cel__stackslab *slab, char *guard, size_t len)
-{
-    (void)pthread_once(&once, read_limit);
-    /* Relaxed, here and below: a count; nothing else hangs on it. */
-    if (atomic_fetch_add_explicit(&nprotected, 1, memory_order_relaxed) <
-            most_protected &&
-        cel__sys_mprotect(guard, len, PROT_NONE) == 0) {
+    if (kind == CEL__GUARD_PROTECTED) {
         slab->nprotected++;
-        return true;
     }
-    atomic_fetch_sub_explicit(&nprotected, 1, memory_order_relaxed);
-    return false;
+    if (kind == CEL__GUARD_NONE && !pool->unguarded) {
+        pool->unguarded = true;
+        cel__log("too many coroutines for vm.max_map_count: the stacks of "
+                 "further ones have no guard pages; raise it, or use Linux "
+                 "6.13 or newer");
+    }
 }
 
 /* Make the next fresh piece a stack. */
@@ -300,13 +241,7 @@ take_fresh(struct cel__stackpool *pool)
         pool->fresh = slab->next_fresh;
     }
     pool->nfresh--;
-    if (!mark_guard(piece, pool->guard) &&
-        !protect_guard(slab, piece, pool->guard) && !pool->unguarded) {
-        pool->unguarded = true;
-        cel__log("too many coroutines for vm.max_map_count: the stacks of "
-                 "further ones have no guard pages; raise it, or use Linux "
-                 "6.13 or newer");
-    }
+    guard(pool, slab, piece);
     struct cel__stack stack = stack_of(pool, top_of(pool, piece, index));
     slab->valgrind[index] = cel__valgrind_register(stack.low, stack.top);
     return stack;
@@ -374,24 +309,6 @@ trim_some(struct cel__stackpool *pool, const struct cel__stack *stack)
     }
 }
 
-/* An unguarded stack that reached its guard has overflowed: whose memory
-   lies below was written to, and nothing can be trusted from here on. */
-static void
-check_guard(const struct cel__stackpool *pool, const struct cel__stack *stack)
-{
-    unsigned char pages[LARGE_GUARD / 4096];
-
-    if (cel__sys_mincore(stack->low - pool->guard, pool->guard, pages) < 0) {
-        return;
-    }
-    for (size_t i = 0; i < pool->guard / pool->page; i++) {
-        if (pages[i] & 1) {
-            cel__panic("a coroutine overflowed its stack of %zu KiB",
-                       pool->size / 1024);
-        }
-    }
-}
-
 void
 cel__stackpool_give(struct cel__stackpool *pool,
                     const struct cel__stack *stack)
@@ -399,8 +316,11 @@ cel__stackpool_give(struct cel__stackpool *pool,
     char *top = stack->top;
 
     cel__sanitize_clear(stack->low, (size_t)(stack->end - stack->low));
-    if (pool->unguarded) {
-        check_guard(pool, stack);
+    /* Whose memory lies below was written to: nothing can be trusted. */
+    if (pool->unguarded &&
+        cel__guard_was_touched(stack->low - pool->guard, pool->guard)) {
+        cel__panic("a coroutine overflowed its stack of %zu KiB",
+                   pool->size / 1024);
     }
     trim_some(pool, stack);
     if (CEL__HARD) {
@@ -426,8 +346,7 @@ cel__stackpool_fini(struct cel__stackpool *pool)
             cel__valgrind_deregister(slab->valgrind[i]);
         }
         (void)cel__sys_munmap(slab->base, slab->count * stride(pool));
-        atomic_fetch_sub_explicit(&nprotected, slab->nprotected,
-                                  memory_order_relaxed);
+        cel__guard_unmapped(slab->nprotected);
         free(slab);
         slab = next;
     }
