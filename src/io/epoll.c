@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The backend over epoll(7).
+ *
+ * An owned descriptor is registered edge-triggered when an operation first has
+ * to wait, and stays so until it is forgotten: in the steady state a wait
+ * costs no epoll_ctl(), and one epoll_wait() serves everybody.  Any other
+ * descriptor is armed one-shot for each wait, by ADD or MOD, whichever the
+ * kernel takes: it forgets closed descriptors by itself.
+ *
+ * What comes back with an event is the number and the generation of the
+ * descriptor.  Events of an earlier generation are dropped; one that slips
+ * through all the same (a registration outlives its number where a duplicate
+ * of the descriptor is left open) is a hint like any other, see readiness.c.
+ *
+ * The eventfd that wakes a sleeping wait is edge-triggered and never read:
+ * each write is an edge, and the count reaches its end in a thousand years.
+ *
+ * A program that closes all its descriptors, as daemons do, closes ours too:
+ * a wait that finds its epoll gone makes a new one and arms everything again.
+ *
+ * Threads: the loop's owner, save wake().
+ *
+ * Tests: unit/test_loop.c, unit/test_readiness.c
+ */
+#include "io/backend.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/fork.h"
+#include "base/sys.h"
+#include "io/fd.h"
+#include "io/loop.h"
+#include "io/readiness.h"
+
+/* Events taken a wait: enough that a thousand busy connections need four. */
+#define NEVENTS 256
+
+/* The eventfd's mark in place of a descriptor and its generation. */
+#define WAKE_MARK UINT64_MAX
+
+struct epoll_state {
+    int epoll;
+    int wake;    /* eventfd */
+    bool coarse; /* epoll_pwait2() is not to be had: milliseconds only */
+    struct epoll_event events[NEVENTS]; /* too large for a coroutine's stack */
+};
+
+/* Make the kernel objects of `state`. */
+static int
+make_objects(struct epoll_state *state)
+{
+    struct epoll_event event = {EPOLLIN | EPOLLET, {.u64 = WAKE_MARK}};
+
+    int epoll = cel__sys_epoll_create1(EPOLL_CLOEXEC);
+    if (epoll < 0) {
+        return epoll;
+    }
+    int wake = cel__sys_eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (wake < 0) {
+        (void)cel__sys_close(epoll);
+        return wake;
+    }
+    int err = cel__sys_epoll_ctl(epoll, EPOLL_CTL_ADD, wake, &event);
+    if (err < 0) {
+        (void)cel__sys_close(wake);
+        (void)cel__sys_close(epoll);
+        return err;
+    }
+    state->epoll = epoll;
+    state->wake = wake;
+    return 0;
+}
+
+static int
+epoll_open(struct cel__loop *loop)
+{
+    struct epoll_state *state = cel__alloc(sizeof(*state));
+
+    if (state == NULL) {
+        return -ENOMEM;
+    }
+    state->coarse = false;
+    int err = make_objects(state);
+    if (err < 0) {
+        free(state);
+        return err;
+    }
+    loop->state = state;
+    return 0;
+}
+
+static void
+epoll_close(struct cel__loop *loop)
+{
+    struct epoll_state *state = loop->state;
+
+    (void)cel__sys_close(state->wake);
+    (void)cel__sys_close(state->epoll);
+    free(state);
+    loop->state = NULL;
+}
+
+/* Tell the kernel what to watch `fd` for. */
+static int
+control(struct cel__loop *loop, int fd, struct cel__fd *entry, uint32_t events)
+{
+    struct epoll_state *state = loop->state;
+    struct epoll_event event = {
+        events,
+        {.u64 = (uint32_t)fd | (uint64_t)entry->generation << 32},
+    };
+    int op = entry->known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+    int err = cel__sys_epoll_ctl(state->epoll, op, fd, &event);
+    /* The number changed hands without our knowing. */
+    if (err == -ENOENT || err == -EEXIST) {
+        op = err == -ENOENT ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+        err = cel__sys_epoll_ctl(state->epoll, op, fd, &event);
+    }
+    entry->known = err == 0;
+    return err;
+}
+
+static void
+ask_protocol(struct cel__fd *entry, int fd)
+{
+    int protocol = 0;
+    socklen_t len = sizeof(protocol);
+
+    if (entry->tcp == CEL__FD_TCP_UNKNOWN) {
+        int err = cel__sys_getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol,
+                                      &len);
+        entry->tcp = err == 0 && protocol == IPPROTO_TCP ? CEL__FD_TCP_YES
+                                                         : CEL__FD_TCP_NO;
+    }
+}
+
+/* See that an owned descriptor is registered for all that is waited for. */
+static int
+arm_edge(struct cel__loop *loop, int fd, struct cel__fd *entry)
+{
+    uint32_t interest = cel__readiness_interest(entry);
+    uint32_t events = EPOLLET | EPOLLPRI | EPOLLRDHUP;
+    uint8_t edge = entry->edge;
+
+    edge |= (uint8_t)(interest & (CEL__READABLE | CEL__WRITABLE));
+    if (edge == 0) {
+        edge = CEL__READABLE; /* urgent data, or only failures */
+    }
+    if (edge == entry->edge) {
+        return 0;
+    }
+    if ((edge & CEL__READABLE) != 0) {
+        events |= EPOLLIN;
+    }
+    if ((edge & CEL__WRITABLE) != 0) {
+        events |= EPOLLOUT;
+    }
+    int err = control(loop, fd, entry, events);
+    if (err < 0) {
+        return err;
+    }
+    if (entry->edge == 0) {
+        ask_protocol(entry, fd);
+        entry->exact = entry->tcp == CEL__FD_TCP_YES;
+    }
+    /* What is ready already comes as the first event. */
+    entry->ready &= entry->edge;
+    entry->edge = edge;
+    return 0;
+}
+
+static int
+arm(struct cel__loop *loop, int fd, struct cel__fd *entry)
+{
+    if (cel__unlikely(loop->forks != cel__fork_count())) {
+        int err = cel__loop_after_fork(loop);
+        if (err < 0) {
+            return err;
+        }
+    }
+    if (entry->owned) {
+        return arm_edge(loop, fd, entry);
+    }
+    return control(loop, fd, entry,
+                   EPOLLONESHOT | cel__readiness_interest(entry));
+}
+
+static int
+epoll_submit(struct cel__loop *loop, struct cel__op *op)
+{
+    struct cel__fd *entry;
+
+    int err = cel__readiness_submit(loop, op, &entry);
+    if (err != 0) {
+        return err;
+    }
+    err = arm(loop, op->fd, entry);
+    if (cel__unlikely(err < 0)) {
+        return cel__readiness_refused(entry, op, err);
+    }
+    return 0;
+}
+
+/* A one-shot registration that nobody waits for any more fires once at most
+   and is then dropped, so the kernel need not be told. */
+static void
+epoll_cancel(struct cel__loop *loop, struct cel__op *op, int result)
+{
+    cel__loop_finish(loop, op, result);
+}
+
+/* Arm an entry that has waiters again; where that fails they end. */
+static void
+arm_again(struct cel__loop *loop, int fd, struct cel__fd *entry)
+{
+    if (!cel__fd_idle(entry)) {
+        int err = arm(loop, fd, entry);
+        if (err < 0) {
+            cel__readiness_end(loop, entry, err);
+        }
+    }
+}
+
+static void
+dispatch(struct cel__loop *loop, const struct epoll_event *event)
+{
+    int fd = (int)(uint32_t)event->data.u64;
+    struct cel__fd *entry = cel__fd_find(&loop->fds, fd);
+
+    if (event->data.u64 == WAKE_MARK || entry == NULL ||
+        entry->generation != event->data.u64 >> 32) {
+        return;
+    }
+    cel__readiness_event(loop, entry, event->events);
+    if (entry->edge == 0) {
+        arm_again(loop, fd, entry);
+    }
+}
+
+/* Make new kernel objects and tell them all that the old ones knew. */
+static int
+renew(struct cel__loop *loop)
+{
+    struct cel__fd *entry;
+
+    int err = make_objects(loop->state);
+    if (err < 0) {
+        return err;
+    }
+    for (int fd = 0; (entry = cel__fd_next(&loop->fds, &fd)) != NULL; fd++) {
+        entry->edge = 0;
+        entry->ready = 0;
+        entry->exact = false;
+        entry->known = false;
+    }
+    for (int fd = 0; (entry = cel__fd_next(&loop->fds, &fd)) != NULL; fd++) {
+        arm_again(loop, fd, entry);
+    }
+    return 0;
+}
+
+static int
+epoll_after_fork(struct cel__loop *loop)
+{
+    struct epoll_state *state = loop->state;
+
+    (void)cel__sys_close(state->wake);
+    (void)cel__sys_close(state->epoll);
+    return renew(loop);
+}
+
+/* Nanoseconds as the milliseconds that epoll_wait() takes, rounded up. */
+static int
+milliseconds(cel_time timeout)
+{
+    if (timeout == CEL_FOREVER) {
+        return -1;
+    }
+    cel_time ms = timeout / CEL_MSEC + (timeout % CEL_MSEC != 0);
+    return ms > INT32_MAX ? INT32_MAX : (int)ms;
+}
+
+static int
+wait_for(struct epoll_state *state, cel_time timeout)
+{
+    if (timeout > 0 && timeout != CEL_FOREVER && !state->coarse) {
+        struct timespec span = {
+            .tv_sec = timeout / CEL_SEC,
+            .tv_nsec = timeout % CEL_SEC,
+        };
+        int n = cel__sys_epoll_pwait2(state->epoll, state->events, NEVENTS,
+                                      &span);
+        if (n != -ENOSYS && n != -EPERM) {
+            return n;
+        }
+        state->coarse = true; /* an old kernel, or a sandbox */
+    }
+    return cel__sys_epoll_wait(state->epoll, state->events, NEVENTS,
+                               milliseconds(timeout));
+}
+
+static int
+epoll_poll(struct cel__loop *loop, cel_time timeout)
+{
+    struct epoll_state *state = loop->state;
+
+    if (timeout != 0 && loop->before_sleep != NULL) {
+        loop->before_sleep(loop);
+    }
+    int n = wait_for(state, timeout);
+    if (timeout != 0 && loop->after_sleep != NULL) {
+        loop->after_sleep(loop);
+    }
+    if (cel__unlikely(n == -EBADF || n == -EINVAL)) {
+        return renew(loop); /* ours was closed; see above */
+    }
+    for (int i = 0; i < n; i++) {
+        dispatch(loop, &state->events[i]);
+    }
+    return n < 0 ? n : 0;
+}
+
+static void
+epoll_forget(struct cel__loop *loop, int fd, int result)
+{
+    struct epoll_state *state = loop->state;
+    struct cel__fd *entry = cel__fd_find(&loop->fds, fd);
+
+    if (entry == NULL) {
+        return;
+    }
+    /* Not left to close(2): that is a no-op for the kernel as long as a
+       duplicate, or a child process, has the same file open. */
+    if (entry->known) {
+        (void)cel__sys_epoll_ctl(state->epoll, EPOLL_CTL_DEL, fd, NULL);
+    }
+    cel__fd_reset(entry);
+    cel__readiness_end(loop, entry, result);
+}
+
+static void
+epoll_wake(struct cel__loop *loop)
+{
+    static const uint64_t one = 1;
+    struct epoll_state *state = loop->state;
+
+    (void)cel__sys_write(state->wake, &one, sizeof(one));
+}
+
+const struct cel__backend cel__epoll_backend = {
+    .name = "epoll",
+    .open = epoll_open,
+    .close = epoll_close,
+    .submit = epoll_submit,
+    .cancel = epoll_cancel,
+    .poll = epoll_poll,
+    .forget = epoll_forget,
+    .wake = epoll_wake,
+    .after_fork = epoll_after_fork,
+};

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loop: which backend, and the accounts every backend needs kept.
+ *
+ * Threads: see loop.h.
+ *
+ * Tests: unit/test_loop.c
+ */
+#include "io/loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/fork.h"
+#include "io/op.h"
+
+/* The best first. */
+static const struct cel__backend *const backends[] = {
+    &cel__epoll_backend,
+    &cel__poll_backend,
+};
+
+#define NBACKENDS (sizeof(backends) / sizeof(backends[0]))
+
+static int
+open_with(struct cel__loop *loop, const struct cel__backend *backend)
+{
+    loop->backend = backend;
+    return backend->open(loop);
+}
+
+int
+cel__loop_open(struct cel__loop *loop, const char *name)
+{
+    int err = -EINVAL;
+
+    if (name == NULL) {
+        name = getenv("CELADON_BACKEND");
+    }
+    *loop = (struct cel__loop){.forks = cel__fork_count()};
+    cel__fd_table_init(&loop->fds);
+    for (size_t i = 0; i < NBACKENDS; i++) {
+        if (name == NULL || *name == '\0') {
+            err = open_with(loop, backends[i]);
+            /* A sandbox may forbid the best one; what else fails would fail
+               with the next one too. */
+            if (err != -ENOSYS && err != -EPERM) {
+                return err;
+            }
+        }
+        else if (strcmp(name, backends[i]->name) == 0) {
+            return open_with(loop, backends[i]);
+        }
+    }
+    return err;
+}
+
+void
+cel__loop_close(struct cel__loop *loop)
+{
+    struct cel__fd *entry;
+
+    for (int fd = 0; (entry = cel__fd_next(&loop->fds, &fd)) != NULL; fd++) {
+        for (int i = 0; i < 3; i++) {
+            struct cel__link *link;
+            while ((link = cel__list_first(&entry->waiters[i])) != NULL) {
+                cel__loop_cancel(loop,
+                                 cel__container(link, struct cel__op, link),
+                                 -ECANCELED);
+            }
+        }
+    }
+    cel__assert(loop->narmed == 0);
+    loop->backend->close(loop);
+    cel__fd_table_fini(&loop->fds);
+}
+
+int
+cel__loop_submit(struct cel__loop *loop, struct cel__op *op)
+{
+    cel__list_init(&op->link);
+    op->moved = 0;
+    int err = loop->backend->submit(loop, op);
+    if (err == 0) {
+        op->state = CEL__OP_ARMED;
+        loop->narmed++;
+    }
+    else {
+        op->state = CEL__OP_IDLE;
+    }
+    return err;
+}
+
+bool
+cel__loop_try(struct cel__loop *loop, struct cel__op *op)
+{
+    struct cel__fd *entry = cel__fd_find(&loop->fds, op->fd);
+
+    if (entry != NULL && op->code != CEL__OP_POLL &&
+        !cel__list_empty(&entry->waiters[cel__fd_queue_of(cel__op_bit(op))])) {
+        return false;
+    }
+    return cel__op_try(entry, op);
+}
+
+void
+cel__loop_cancel(struct cel__loop *loop, struct cel__op *op, int result)
+{
+    if (op->state == CEL__OP_ARMED) {
+        loop->backend->cancel(loop, op, result);
+    }
+}
+
+int
+cel__loop_poll(struct cel__loop *loop, cel_time timeout)
+{
+    /* Nothing can end, and nobody wants to sleep. */
+    if (timeout == 0 && loop->narmed == 0) {
+        return 0;
+    }
+    if (cel__unlikely(loop->forks != cel__fork_count())) {
+        int err = cel__loop_after_fork(loop);
+        if (err < 0) {
+            return err;
+        }
+    }
+    return loop->backend->poll(loop, timeout);
+}
+
+void
+cel__loop_own(struct cel__loop *loop, int fd)
+{
+    struct cel__fd *entry = cel__fd_make(&loop->fds, fd);
+
+    if (entry == NULL) {
+        return;
+    }
+    /* Somebody closed an earlier one without telling us. */
+    if (entry->owned || entry->known) {
+        cel__loop_forget(loop, fd, -ECANCELED);
+    }
+    entry->owned = true;
+}
+
+void
+cel__loop_own_accepted(struct cel__loop *loop, int fd, int listener)
+{
+    const struct cel__fd *parent = cel__fd_find(&loop->fds, listener);
+
+    cel__loop_own(loop, fd);
+    struct cel__fd *entry = cel__fd_find(&loop->fds, fd);
+    if (entry != NULL && parent != NULL) {
+        entry->tcp = parent->tcp;
+    }
+}
+
+bool
+cel__loop_owns(const struct cel__loop *loop, int fd)
+{
+    const struct cel__fd *entry = cel__fd_find(&loop->fds, fd);
+
+    return entry != NULL && entry->owned;
+}
+
+void
+cel__loop_forget(struct cel__loop *loop, int fd, int result)
+{
+    /* A fork is seen to first: the kernel objects may be the parent's. */
+    if (cel__likely(loop->forks == cel__fork_count()) ||
+        cel__loop_after_fork(loop) == 0) {
+        loop->backend->forget(loop, fd, result);
+    }
+}
+
+void
+cel__loop_wake(struct cel__loop *loop)
+{
+    loop->backend->wake(loop);
+}
+
+int
+cel__loop_after_fork(struct cel__loop *loop)
+{
+    if (loop->forks == cel__fork_count()) {
+        return 0;
+    }
+    loop->forks = cel__fork_count();
+    return loop->backend->after_fork(loop);
+}
+
+void
+cel__loop_finish(struct cel__loop *loop, struct cel__op *op, int64_t result)
+{
+    cel__assert(op->state != CEL__OP_IDLE);
+    cel__list_remove(&op->link);
+    op->state = CEL__OP_IDLE;
+    op->result = result;
+    loop->narmed--;
+    op->done(op);
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Operations over readiness: who waits, in what order, and who is served.
+ *
+ * An operation that would block is put at the end of its direction's queue.
+ * An event sets the entry's ready bits; then the first of the queue makes its
+ * system call, and the next, as long as something may be left.  One that gets
+ * -EAGAIN keeps its place: an event is a hint, the call decides.
+ *
+ * Waits for readiness itself (CEL__OP_POLL) have a queue apart.  An event ends
+ * all that asked for it, as it would wake every thread in poll(2).  On a
+ * descriptor registered edge-triggered the ready bits can't answer them, for
+ * others may read it without our knowing; so they look first.
+ *
+ * done() may do anything that does not suspend: submit, cancel, forget.  Hence
+ * each loop here starts from the head of the queue every time.
+ *
+ * Threads: the loop's owner.
+ *
+ * Tests: unit/test_readiness.c
+ */
+#include "io/readiness.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+
+#include "base/check.h"
+#include "base/fault.h"
+#include "io/op.h"
+
+/* Both are failures that every wait hears of; EPOLLx == POLLx. */
+#define BROKEN ((uint32_t)(CEL__FAILED | CEL__HUNG_UP))
+
+/* Events that make a read, and a write, worth trying. */
+#define READ_EVENTS                                                           \
+    (BROKEN | (uint32_t)(EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLRDNORM))
+#define WRITE_EVENTS (BROKEN | (uint32_t)(EPOLLOUT | EPOLLWRNORM))
+
+static struct cel__op *
+first(const struct cel__link *queue)
+{
+    struct cel__link *link = cel__list_first(queue);
+
+    return link == NULL ? NULL : cel__container(link, struct cel__op, link);
+}
+
+static int
+queue_of(const struct cel__op *op)
+{
+    return op->code == CEL__OP_POLL ? CEL__FD_POLL
+                                    : cel__fd_queue_of(cel__op_bit(op));
+}
+
+/* Whether `op`, just submitted, is worth a system call. */
+static bool
+try_first(const struct cel__fd *entry, const struct cel__op *op)
+{
+    uint8_t bit = cel__op_bit(op);
+
+    switch (op->code) {
+    case CEL__OP_POLL:
+        return entry != NULL && entry->edge != 0;
+    case CEL__OP_CONNECT:
+        return false;
+    case CEL__OP_ACCEPT:
+        return entry == NULL || cel__list_empty(&entry->waiters[CEL__FD_READ]);
+    default:
+        break;
+    }
+    if (cel__op_never_waits(op)) {
+        return true;
+    }
+    /* Where the kernel will be asked to watch from now on it tells what is
+       ready already, so a hard build may wait for everything. */
+    if (CEL__HARD && (entry == NULL || (entry->edge & bit) == 0) &&
+        cel__dice(4) == 0) {
+        return false;
+    }
+    return cel__fd_worth_trying(entry, bit);
+}
+
+int
+cel__readiness_submit(struct cel__loop *loop, struct cel__op *op,
+                      struct cel__fd **out)
+{
+    struct cel__fd *entry = cel__fd_find(&loop->fds, op->fd);
+
+    if (try_first(entry, op) && cel__op_try(entry, op)) {
+        return 1;
+    }
+    if (entry == NULL) {
+        entry = cel__fd_make(&loop->fds, op->fd);
+        if (entry == NULL) {
+            return op->fd < 0 ? -EBADF : -ENOMEM;
+        }
+    }
+    cel__list_append(&entry->waiters[queue_of(op)], &op->link);
+    *out = entry;
+    return 0;
+}
+
+int
+cel__readiness_refused(struct cel__fd *entry, struct cel__op *op, int err)
+{
+    cel__list_remove(&op->link);
+    if (err != -EPERM) {
+        return err;
+    }
+    (void)cel__op_try(entry, op);
+    return 1;
+}
+
+uint32_t
+cel__readiness_interest(const struct cel__fd *entry)
+{
+    const struct cel__link *polls = &entry->waiters[CEL__FD_POLL];
+    const struct cel__op *writer = first(&entry->waiters[CEL__FD_WRITE]);
+    uint32_t events = 0;
+
+    if (!cel__list_empty(&entry->waiters[CEL__FD_READ])) {
+        events |= CEL__READABLE;
+    }
+    if (writer != NULL) {
+        events |= CEL__WRITABLE;
+    }
+    /* Who connects will read soon: one registration for both. */
+    if (writer != NULL && writer->code == CEL__OP_CONNECT) {
+        events |= CEL__READABLE;
+    }
+    for (struct cel__link *link = polls->next; link != polls;
+         link = link->next) {
+        events |= cel__container(link, struct cel__op, link)->events;
+    }
+    return events;
+}
+
+/* Let the operations of one direction make their calls. */
+static void
+serve(struct cel__loop *loop, struct cel__fd *entry, uint8_t bit)
+{
+    struct cel__link *queue = &entry->waiters[cel__fd_queue_of(bit)];
+    struct cel__op *op;
+
+    while ((op = first(queue)) != NULL &&
+           ((entry->edge & ~entry->ready) & bit) == 0) {
+        if (!cel__op_try(entry, op)) {
+            break;
+        }
+        cel__loop_finish(loop, op, op->result);
+    }
+}
+
+/*
+ * Of `events`, what a wait for `wanted` is to hear of; 0: nothing.  The end of
+ * a stream is something to read.
+ */
+static uint32_t
+heard(uint32_t wanted, uint32_t events)
+{
+    if ((events & EPOLLRDHUP) != 0) {
+        events |= CEL__READABLE;
+    }
+    return events & (wanted | BROKEN);
+}
+
+/* End the waits for readiness that asked for one of `events`. */
+static void
+announce(struct cel__loop *loop, struct cel__fd *entry, uint32_t events)
+{
+    struct cel__link *queue = &entry->waiters[CEL__FD_POLL];
+    struct cel__link hit;
+    struct cel__op *op;
+
+    cel__list_init(&hit);
+    for (struct cel__link *link = queue->next, *next; link != queue;
+         link = next) {
+        next = link->next;
+        op = cel__container(link, struct cel__op, link);
+        if (heard(op->events, events) != 0) {
+            cel__list_remove(link);
+            cel__list_append(&hit, link);
+        }
+    }
+    while ((op = first(&hit)) != NULL) {
+        cel__loop_finish(loop, op, heard(op->events, events));
+    }
+}
+
+void
+cel__readiness_event(struct cel__loop *loop, struct cel__fd *entry,
+                     uint32_t events)
+{
+    if ((events & (BROKEN | EPOLLPRI | EPOLLRDHUP)) != 0) {
+        entry->exact = false;
+    }
+    if ((events & READ_EVENTS) != 0) {
+        entry->ready |= CEL__READABLE;
+    }
+    if ((events & WRITE_EVENTS) != 0) {
+        entry->ready |= CEL__WRITABLE;
+    }
+    announce(loop, entry, events);
+    if ((events & READ_EVENTS) != 0) {
+        serve(loop, entry, CEL__READABLE);
+    }
+    if ((events & WRITE_EVENTS) != 0) {
+        serve(loop, entry, CEL__WRITABLE);
+    }
+}
+
+void
+cel__readiness_end(struct cel__loop *loop, struct cel__fd *entry,
+                   int64_t result)
+{
+    struct cel__op *op;
+
+    /* Only those that are there now: a done() may submit again. */
+    for (int i = 0; i < 3; i++) {
+        struct cel__link all;
+        cel__list_init(&all);
+        while ((op = first(&entry->waiters[i])) != NULL) {
+            cel__list_remove(&op->link);
+            cel__list_append(&all, &op->link);
+        }
+        while ((op = first(&all)) != NULL) {
+            cel__loop_finish(loop, op, result);
+        }
+    }
+}
