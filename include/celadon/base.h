@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define CEL_API __attribute__((visibility("default")))
+#define CEL_API       __attribute__((visibility("default")))
 #define CEL_NODISCARD __attribute__((warn_unused_result))
 #else
 #define CEL_API

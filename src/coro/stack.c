@@ -140,8 +140,8 @@ top_of(const struct cel__stackpool *pool, char *piece, unsigned index)
 static struct cel__stack
 stack_of(const struct cel__stackpool *pool, char *top)
 {
-    size_t in_page = (uintptr_t)top % pool->page;
-    char *edge = in_page == 0 ? top : top - in_page + pool->page;
+    /* Up to the next page; pages are powers of two, and dividing is slow. */
+    char *edge = top + (-(uintptr_t)top & (pool->page - 1));
     struct cel__stack stack = {
         .low = edge - pool->size + pool->guard,
         .top = top,

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Celadon: blocking code, made concurrent.
+ *
+ * This header has all of the library; each part can be had alone.
+ */
+#ifndef CELADON_H
+#define CELADON_H
+
+#include "celadon/base.h"
+#include "celadon/gen.h"
+#include "celadon/net.h"
+#include "celadon/pool.h"
+#include "celadon/resolve.h"
+#include "celadon/run.h"
+
+#endif

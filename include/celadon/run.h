@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Coroutines: starting, joining, cancelling, sleeping.
+ *
+ * A coroutine runs until it calls something that suspends; then others run.
+ * Nothing else interrupts it.  Every call of this library says in its
+ * contract whether it suspends.
+ *
+ * Threads: cel_run() in any thread; the rest in a coroutine of that run.
+ */
+#ifndef CELADON_RUN_H
+#define CELADON_RUN_H
+
+#include "celadon/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A coroutine. */
+typedef struct cel_coro cel_coro;
+
+/** What cel_run() may be told; see cel_options_init(). */
+typedef struct cel_options {
+    size_t size;         /**< of this structure, for growth */
+    size_t stack_size;   /**< bytes of stack a coroutine, 256 KiB by default;
+                              address space, memory only as it is touched */
+    const char *backend; /**< "epoll", "poll"; NULL: CELADON_BACKEND of the
+                              environment, else the best there is */
+} cel_options;
+
+/** Fill `options` with the defaults. */
+CEL_API void cel_options_init(cel_options *options);
+
+/**
+ * Run `fn(arg)` as the first coroutine of this thread, on the thread's own
+ * stack.  When it returns, coroutines that are still there are cancelled, and
+ * this returns when all have ended.
+ *
+ * `options` may be NULL.  Returns what `fn` returned, or, without having
+ * called it, -EALREADY (the thread runs coroutines already), -EINVAL (no such
+ * backend, unknown options), -ENOMEM or -EMFILE.
+ */
+CEL_API CEL_NODISCARD int cel_run(int (*fn)(void *arg), void *arg,
+                                  const cel_options *options);
+
+/**
+ * Start a coroutine that calls `fn(arg)`; it runs when the caller next
+ * suspends, after those that are ready already.
+ *
+ * Where `out` is not NULL the coroutine stays in `*out` until cel_join();
+ * else it is gone when it ends.  `arg` must stay valid as long as `fn` uses
+ * it.  Does not suspend.  Returns 0, -ENOMEM or -EPERM (not in a coroutine);
+ * on error nothing was started.
+ */
+CEL_API CEL_NODISCARD int cel_go(cel_coro **out, void (*fn)(void *arg),
+                                 void *arg);
+
+/**
+ * Wait until `coro` has ended, and release it.
+ *
+ * Suspends until then or `deadline`.  Returns 0: `coro` is released; or, and
+ * then it still stands, -ETIMEDOUT, -ECANCELED (the caller was cancelled),
+ * -EDEADLK (it is the caller, or nothing could ever end it).
+ */
+CEL_API CEL_NODISCARD int cel_join(cel_coro *coro, cel_time deadline);
+
+/**
+ * Cancel `coro`: the call in which it is suspended, and every later one that
+ * would suspend, returns -ECANCELED, so that it can clean up and end.  Does
+ * not suspend and does not wait for the end: see cel_join().
+ */
+CEL_API void cel_cancel(cel_coro *coro);
+
+/** Whether the calling coroutine was cancelled.  Does not suspend. */
+CEL_API int cel_cancelled(void);
+
+/**
+ * Let every coroutine that is ready run before this one goes on.  Suspends.
+ * Returns 0, or -ECANCELED where this one was cancelled (it yields even so).
+ */
+CEL_API int cel_yield(void);
+
+/**
+ * Suspend until `deadline`.  Returns 0, or -ECANCELED before that; with
+ * CEL_FOREVER also -EDEADLK.
+ */
+CEL_API int cel_sleep(cel_time deadline);
+
+/** The calling coroutine, or NULL.  Does not suspend. */
+CEL_API cel_coro *cel_self(void);
+
+/**
+ * Name the calling coroutine for those who look from outside.  `name` must
+ * outlive it; a literal, usually.  Does not suspend.
+ */
+CEL_API void cel_set_name(const char *name);
+
+/** The name of `coro`, or NULL.  Does not suspend. */
+CEL_API const char *cel_name(const cel_coro *coro);
+
+/** The number of `coro`, unique in the process.  Does not suspend. */
+CEL_API uint64_t cel_id(const cel_coro *coro);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Generators: two coroutines that switch to each other.
+ *
+ * Asker and generator resume each other by hand, past the run queue, so an
+ * exchange costs two switches.  While the generator waits for something else
+ * the asker is parked as in any other wait: cancelling ends it, and then the
+ * generator finds nobody at its next yield and waits to be asked again.
+ *
+ * A generator is given back when both its stack and its handle are gone.
+ *
+ * Threads: the run's.
+ *
+ * Tests: unit/test_gen.c
+ */
+#include "sched/gen.h"
+
+#include <errno.h>
+
+#include "base/check.h"
+#include "sched/wait.h"
+#include "sched/worker.h"
+
+/* Tell `ask`, which may be NULL, and forget it; returns whom to resume. */
+static struct cel__coro *
+answer(struct cel__gen_ask *ask, int result, void *value)
+{
+    if (ask == NULL) {
+        return NULL;
+    }
+    ask->done = true;
+    ask->result = result;
+    ask->value = value;
+    return ask->coro;
+}
+
+static void
+entry(struct cel__coro *coro)
+{
+    struct cel_gen *gen = (struct cel_gen *)coro;
+
+    gen->fn(gen, gen->coro.arg);
+    struct cel__coro *asker = answer(gen->ask, 0, NULL);
+    struct cel__coro *closer = answer(gen->close, 0, NULL);
+    gen->ask = NULL;
+    gen->close = NULL;
+    if (asker != NULL && closer != NULL) {
+        cel__wake(asker);
+        asker = NULL;
+    }
+    cel__run_exit(&gen->coro, asker != NULL ? asker : closer);
+}
+
+int
+cel_gen_open(cel_gen **out, void (*fn)(cel_gen *gen, void *arg), void *arg)
+{
+    struct cel__run *run = cel__run_current();
+
+    if (run == NULL) {
+        return -EPERM;
+    }
+    struct cel_gen *gen = cel__slab_take(&run->gens);
+    if (gen == NULL) {
+        return -ENOMEM;
+    }
+    gen->coro.is_gen = true;
+    int err = cel__run_make(run, &gen->coro, entry);
+    if (err < 0) {
+        cel__slab_give(&run->gens, gen);
+        return err;
+    }
+    gen->coro.refs++;
+    gen->coro.arg = arg;
+    gen->fn = fn;
+    gen->idle = true;
+    run->nunstarted++;
+    *out = gen;
+    return 0;
+}
+
+/* Let `gen`, which is idle, go on. */
+static int
+go_on(struct cel__worker *worker, struct cel_gen *gen)
+{
+    if (gen->coro.coro.state == CEL__NEW) {
+        worker->run->nunstarted--;
+    }
+    gen->idle = false;
+    return cel__resume(worker, &gen->coro.coro);
+}
+
+int
+cel_gen_send(cel_gen *gen, void *in, void **out)
+{
+    struct cel__worker *worker = gen->coro.coro.worker;
+    struct cel__gen_ask ask = {worker->current, false, 0, NULL};
+
+    if (gen->coro.ended) {
+        return 0;
+    }
+    if (!gen->idle) {
+        return -EBUSY;
+    }
+    if (worker->current->cancelled) {
+        return -ECANCELED;
+    }
+    gen->in = in;
+    gen->ask = &ask;
+    /* Two that exchange values pass the run queue by; others must run too.
+       From here on `gen` may be closed under us, so only `ask` is read. */
+    bool others = ++gen->nasked % CEL__BUDGET == 0;
+    int code = go_on(worker, gen);
+    while (!ask.done) {
+        if (code < 0 && code != CEL__RESUMED) {
+            gen->ask = NULL;
+            return code;
+        }
+        code = cel__park(worker, CEL_FOREVER, "generator");
+    }
+    if (others) {
+        (void)cel__yield(worker);
+    }
+    if (ask.result == 1 && out != NULL) {
+        *out = ask.value;
+    }
+    return ask.result;
+}
+
+int
+cel_gen_yield(cel_gen *gen, void *value, void **in)
+{
+    struct cel__worker *worker = gen->coro.coro.worker;
+
+    cel__assert(worker->current == &gen->coro.coro);
+    if (worker->current->cancelled) {
+        return -ECANCELED;
+    }
+    struct cel__coro *asker = answer(gen->ask, 1, value);
+    gen->ask = NULL;
+    gen->idle = true;
+    int code = asker != NULL ? cel__resume(worker, asker) : 0;
+    /* Idle still: nobody has asked, so the wake-up was for nothing, or
+       somebody cancelled the generator through its cel_self(). */
+    while (gen->idle) {
+        if (code == -ECANCELED) {
+            gen->idle = false;
+            return -ECANCELED;
+        }
+        code = cel__park(worker, CEL_FOREVER, "being asked");
+    }
+    if (worker->current->cancelled) {
+        return -ECANCELED;
+    }
+    if (in != NULL) {
+        *in = gen->in;
+    }
+    return 1;
+}
+
+/* Wait until the end of `gen`, which has begun. */
+static void
+await_end(struct cel__worker *worker, struct cel_gen *gen)
+{
+    struct cel__gen_ask end = {worker->current, false, 0, NULL};
+
+    gen->close = &end;
+    gen->coro.coro.cancelled = true;
+    if (gen->idle) {
+        (void)go_on(worker, gen);
+    }
+    else {
+        (void)cel__interrupt(&gen->coro.coro, -ECANCELED);
+    }
+    while (!end.done) {
+        cel__park_firmly(worker, "the end of a generator");
+    }
+}
+
+void
+cel_gen_close(cel_gen *gen)
+{
+    if (gen == NULL) {
+        return;
+    }
+    struct cel__worker *worker = gen->coro.coro.worker;
+    cel__assert(worker->current != &gen->coro.coro);
+    if (gen->coro.coro.state == CEL__NEW) {
+        worker->run->nunstarted--;
+        cel__coro_discard(&gen->coro.coro);
+        cel__run_unref(&gen->coro);
+    }
+    else if (!gen->coro.ended) {
+        await_end(worker, gen);
+    }
+    cel__run_unref(&gen->coro);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is behind a cel_coro and a cel_run(); the rest is celadon/run.h.
+ *
+ * Threads: the run's.
+ *
+ * Tests: unit/test_run.c, unit/test_gen.c
+ */
+#ifndef CEL_RUN_H
+#define CEL_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/slab.h"
+#include "celadon/run.h"
+#include "coro/coro.h"
+
+/*
+ * A coroutine of the C face.  It is given back to its slab when the last who
+ * needs it lets go: its stack, its handle, those who join it.
+ *
+ * Invariants: refs == 0 <=> it is given back; handle => refs > 0.
+ */
+struct cel_coro {
+    struct cel__coro coro; /* first: a cel__coro of a run is one of these */
+    void (*fn)(void *arg);
+    void *arg;
+    struct cel__link joiners; /* waits of those who join */
+    uint32_t refs;            /* one for the stack, one for the handle, one
+                                 for each joiner */
+    bool handle;              /* somebody holds it, from cel_go() */
+    bool is_gen;              /* it is the head of a struct cel_gen */
+    bool is_root;             /* it only stands for worker->root */
+    bool ended;               /* fn has returned */
+};
+
+/* What worker->run is, where cel_run() opened the worker. */
+struct cel__run {
+    struct cel__worker *worker;
+    struct cel__slab coros; /* struct cel_coro */
+    struct cel__slab gens;  /* struct cel_gen */
+    struct cel_coro root;   /* the handle of worker->root, which it is not */
+    size_t nunstarted;      /* generators that nobody has asked yet */
+    bool ending;            /* the root waits for the others to end */
+};
+
+/* The calling thread's run, or NULL. */
+struct cel__run *cel__run_current(void);
+
+/*
+ * Set up `coro`, zeroed and of a slab of `run`, with one reference, its
+ * stack's, and without starting it.  It calls `entry`, which ends in
+ * cel__run_exit().  Returns 0 or -ENOMEM; on error nothing is held.
+ */
+int cel__run_make(struct cel__run *run, struct cel_coro *coro,
+                  void (*entry)(struct cel__coro *));
+
+/* Let go of one reference; the last gives `coro` back to its slab. */
+void cel__run_unref(struct cel_coro *coro);
+
+/* End the current coroutine, in favour of `heir`: see cel__exit(). */
+_Noreturn void cel__run_exit(struct cel_coro *coro, struct cel__coro *heir);
+
+#endif

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Parking, waking and switching: the hot path of everything.
+ *
+ * A park costs: note the state, take the next entry of the run queue, switch.
+ * No clock is read and no timer touched unless there is a deadline.
+ *
+ * Threads: see wait.h.
+ *
+ * Tests: unit/test_wait.c, bench/core.c
+ */
+#include "sched/wait.h"
+
+#include <errno.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "coro/switch.h"
+#include "sched/worker.h"
+
+/* A park's deadline; on the stack of the one who parks. */
+struct park_timer {
+    struct cel__timer timer;
+    struct cel__coro *coro;
+};
+
+/* The run queue holds callbacks too, told apart by this bit. */
+#define CALLBACK_TAG ((uintptr_t)1)
+
+static inline void
+make_ready(struct cel__worker *worker, struct cel__coro *coro, int code)
+{
+    coro->state = CEL__READY;
+    coro->code = code;
+    cel__ring_put(&worker->ready, coro);
+}
+
+/* First code on a new stack. */
+static void
+begin(void *arg)
+{
+    struct cel__coro *self = arg;
+    struct cel__worker *worker = self->worker;
+
+    if (CEL__ASAN) {
+        cel__sanitize_enter(&self->sanitize, &worker->left->sanitize);
+    }
+    if (worker->dead != NULL) {
+        cel__coro_reap(worker);
+    }
+    self->entry(self);
+    cel__panic("coroutine %llu returned", (unsigned long long)self->id);
+}
+
+static void
+prepare(struct cel__coro *coro)
+{
+    coro->stack = cel__stackpool_take(coro->pool);
+    coro->sp = cel__switch_prepare(coro->stack.top, begin, coro);
+    coro->started = true;
+    cel__sanitize_stack(&coro->sanitize, coro->stack.low, coro->stack.top);
+}
+
+/*
+ * Leave `from`, which is no longer RUNNING, for `to`; returns when somebody
+ * switches back.
+ */
+static inline void
+switch_to(struct cel__worker *worker, struct cel__coro *from,
+          struct cel__coro *to)
+{
+    cel__assert(from != to && to->worker == worker);
+    if (cel__unlikely(!to->started)) {
+        prepare(to);
+    }
+    to->state = CEL__RUNNING;
+    worker->current = to;
+    worker->budget = CEL__BUDGET;
+    worker->nswitch++;
+    if (CEL__ASAN || CEL__TSAN) {
+        worker->left = from;
+        cel__sanitize_leave(&from->sanitize, &to->sanitize,
+                            from->state == CEL__DEAD);
+    }
+    worker->swap(&from->sp, to->sp);
+    if (CEL__ASAN) {
+        cel__sanitize_enter(&from->sanitize, &worker->left->sanitize);
+    }
+    if (cel__unlikely(worker->dead != NULL)) {
+        cel__coro_reap(worker);
+    }
+}
+
+/* Whether ready coroutines have run long enough for a look at the backend. */
+static inline bool
+slice_is_over(struct cel__worker *worker)
+{
+    if (cel__likely(--worker->check > 0)) {
+        return false;
+    }
+    worker->check = CEL__CHECK_EVERY;
+    return cel__clock_ticks() - worker->polled > worker->slice;
+}
+
+/* Who runs next.  Sleeps where nobody is ready; never returns NULL. */
+static struct cel__coro *
+next_coro(struct cel__worker *worker)
+{
+    for (;;) {
+        if (cel__unlikely(cel__ring_count(&worker->ready) == 0) ||
+            cel__unlikely(slice_is_over(worker))) {
+            struct cel__coro *urgent = cel__worker_turn(worker);
+            if (urgent != NULL) {
+                return urgent;
+            }
+            continue;
+        }
+        void *item = cel__ring_take(&worker->ready);
+        if (cel__likely(((uintptr_t)item & CALLBACK_TAG) == 0)) {
+            return item;
+        }
+        struct cel__callback *callback =
+            (struct cel__callback *)((uintptr_t)item - CALLBACK_TAG);
+        callback->queued = false;
+        struct cel__coro *urgent = callback->fn(callback);
+        if (urgent != NULL) {
+            return urgent;
+        }
+    }
+}
+
+/* Run others until the current coroutine, not RUNNING any more, is next. */
+static inline void
+run_others(struct cel__worker *worker, struct cel__coro *self)
+{
+    struct cel__coro *next = next_coro(worker);
+
+    if (next == self) {
+        self->state = CEL__RUNNING;
+        worker->budget = CEL__BUDGET;
+        return;
+    }
+    switch_to(worker, self, next);
+}
+
+static void
+deadline_passed(struct cel__timer *timer)
+{
+    struct park_timer *park = cel__container(timer, struct park_timer, timer);
+
+    if (park->coro->state == CEL__PARKED) {
+        make_ready(park->coro->worker, park->coro, -ETIMEDOUT);
+    }
+}
+
+int
+cel__park(struct cel__worker *worker, cel_time deadline, const char *what)
+{
+    struct cel__coro *self = worker->current;
+    struct park_timer park;
+
+    if (cel__unlikely(self->cancelled)) {
+        return -ECANCELED;
+    }
+    if (deadline != CEL_FOREVER) {
+        if (deadline <= worker->now) {
+            return -ETIMEDOUT;
+        }
+        park.coro = self;
+        park.timer.fire = deadline_passed;
+        cel__heap_node_init(&park.timer.node);
+        int err = cel__timer_start(worker, &park.timer, deadline);
+        if (err < 0) {
+            return err;
+        }
+    }
+    self->state = CEL__PARKED;
+    self->code = 0;
+    self->waits_for = what;
+    self->since = worker->now;
+    run_others(worker, self);
+    self->waits_for = NULL;
+    if (deadline != CEL_FOREVER) {
+        cel__timer_stop(worker, &park.timer);
+    }
+    return self->code;
+}
+
+void
+cel__park_firmly(struct cel__worker *worker, const char *what)
+{
+    struct cel__coro *self = worker->current;
+
+    self->state = CEL__PARKED;
+    self->firm = true;
+    self->code = 0;
+    self->waits_for = what;
+    self->since = worker->now;
+    run_others(worker, self);
+    self->firm = false;
+    self->waits_for = NULL;
+}
+
+int
+cel__yield(struct cel__worker *worker)
+{
+    struct cel__coro *self = worker->current;
+
+    make_ready(worker, self, 0);
+    run_others(worker, self);
+    return self->code;
+}
+
+int
+cel__resume(struct cel__worker *worker, struct cel__coro *target)
+{
+    struct cel__coro *self = worker->current;
+
+    if (target->state == CEL__READY) {
+        cel__ring_remove(&worker->ready, target);
+    }
+    target->code = CEL__RESUMED;
+    self->state = CEL__PARKED;
+    self->code = 0;
+    self->waits_for = "whom it resumed";
+    self->since = worker->now;
+    switch_to(worker, self, target);
+    self->waits_for = NULL;
+    return self->code;
+}
+
+void
+cel__exit(struct cel__worker *worker, struct cel__coro *heir)
+{
+    struct cel__coro *self = worker->current;
+
+    self->state = CEL__DEAD;
+    cel__list_remove(&self->all);
+    worker->nalive--;
+    cel__ring_release(&worker->ready);
+    if (heir == NULL) {
+        heir = next_coro(worker);
+    }
+    else {
+        if (heir->state == CEL__READY) {
+            cel__ring_remove(&worker->ready, heir);
+        }
+        heir->code = CEL__RESUMED;
+    }
+    worker->dead = self;
+    switch_to(worker, self, heir);
+    cel__panic("a dead coroutine ran");
+}
+
+bool
+cel__interrupt(struct cel__coro *coro, int code)
+{
+    if (coro->state != CEL__PARKED || coro->firm) {
+        return false;
+    }
+    make_ready(coro->worker, coro, code);
+    return true;
+}
+
+/* In the coroutine's worker: the wake-up that another thread sent. */
+static void
+remote_wake_arrived(struct cel__message *message)
+{
+    struct cel__coro *coro = cel__container(message, struct cel__coro, wake);
+
+    /* From here on cel__wake() sends the message again.  An exchange, not a
+       store: whoever still found `remote` set relies on this wake-up, so the
+       coroutine must see all that was done before.  Pairs with the acq_rel
+       exchange in cel__wake(). */
+    (void)atomic_exchange_explicit(&coro->remote, false, memory_order_acq_rel);
+    if (coro->orphan) {
+        coro->release(coro);
+    }
+    else if (coro->state == CEL__PARKED) {
+        make_ready(coro->worker, coro, 0);
+    }
+}
+
+void
+cel__wake(struct cel__coro *coro)
+{
+    struct cel__worker *worker = coro->worker;
+
+    if (cel__likely(worker == cel__worker())) {
+        if (coro->state == CEL__PARKED) {
+            make_ready(worker, coro, 0);
+        }
+        return;
+    }
+    /* Acq_rel: whoever finds it false owns the message; pairs with the
+       exchange in remote_wake_arrived(). */
+    if (!atomic_exchange_explicit(&coro->remote, true, memory_order_acq_rel)) {
+        coro->wake.fn = remote_wake_arrived;
+        cel__worker_post(worker, &coro->wake);
+    }
+}
+
+void
+cel__callback_queue(struct cel__worker *worker, struct cel__callback *callback)
+{
+    if (!callback->queued) {
+        callback->queued = true;
+        cel__ring_put(&worker->ready,
+                      (void *)((uintptr_t)callback + CALLBACK_TAG));
+    }
+}
+
+void
+cel__callback_fini(struct cel__worker *worker, struct cel__callback *callback)
+{
+    if (callback->queued) {
+        callback->queued = false;
+        cel__ring_remove(&worker->ready,
+                         (void *)((uintptr_t)callback + CALLBACK_TAG));
+    }
+    cel__ring_release(&worker->ready);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Suspending and waking: the whole protocol.
+ *
+ * A coroutine that must wait puts a wait node, on its own stack, in the queue
+ * of each thing it waits for, parks, and takes its nodes out again on every
+ * path.  Whoever makes the thing true unlinks the node, notes a result in it
+ * and wakes the coroutine.
+ *
+ *     struct cel__wait wait;
+ *     cel__wait_init(&wait, worker->current);
+ *     cel__list_append(&thing->waiters, &wait.link);
+ *     while (!wait.done) {
+ *         int code = cel__park(worker, deadline, "thing");
+ *         if (code < 0) {
+ *             cel__list_remove(&wait.link);
+ *             return wait.done ? wait.result : code;
+ *         }
+ *     }
+ *     return wait.result;
+ *
+ * cel__park() may return 0 although nothing happened (a wake-up from another
+ * thread can come late), so the condition is asked again, as with condition
+ * variables.  Nothing can be lost: a wake-up before the park makes the park
+ * return at once only if it was for this coroutine while PARKED; therefore
+ * nodes are armed and the condition is checked before parking, and no other
+ * coroutine runs in between.
+ *
+ * Threads: cel__wake() from any; the rest on the coroutine's worker.
+ */
+#ifndef CEL_WAIT_H
+#define CEL_WAIT_H
+
+#include <stdbool.h>
+
+#include "base/list.h"
+#include "celadon/base.h"
+#include "coro/coro.h"
+
+/* Why a park ended, besides 0, -ETIMEDOUT, -ECANCELED and -EDEADLK: somebody
+   resumed the coroutine by hand (cel__resume(), cel__interrupt()). */
+#define CEL__RESUMED (-4096)
+
+/* Invariant: done => link is in no queue. */
+struct cel__wait {
+    struct cel__link link;  /* in the queue of what is waited for */
+    struct cel__coro *coro; /* who waits */
+    bool done;              /* what was waited for has happened */
+    int result;             /* what it came to; valid once done */
+};
+
+static inline void
+cel__wait_init(struct cel__wait *wait, struct cel__coro *coro)
+{
+    cel__list_init(&wait->link);
+    wait->coro = coro;
+    wait->done = false;
+    wait->result = 0;
+}
+
+/*
+ * Suspend the current coroutine of `worker` until it is woken, or `deadline`.
+ *
+ * Suspends.  `what` names the wait for dumps; a literal.  The worker runs
+ * others meanwhile; where none is ready it polls on this very stack, so a
+ * coroutine whose own event comes next returns without any switch.
+ *
+ * Returns 0 (woken, perhaps for nothing: ask again), -ETIMEDOUT, -ECANCELED
+ * (cancelled, now or before), -EDEADLK (nothing is left that could wake it),
+ * -ENOMEM (no room for the deadline) or CEL__RESUMED.
+ */
+CEL_NODISCARD int cel__park(struct cel__worker *worker, cel_time deadline,
+                            const char *what);
+
+/*
+ * As cel__park() without a deadline, and neither cancelling nor interrupting
+ * ends it: for a buffer that somebody else still writes to.
+ */
+void cel__park_firmly(struct cel__worker *worker, const char *what);
+
+/*
+ * Let the current coroutine go to the back of the run queue.
+ * Suspends.  Returns 0 or CEL__RESUMED; a cancelled coroutine too yields.
+ */
+int cel__yield(struct cel__worker *worker);
+
+/*
+ * Make a parked coroutine ready; of any other it changes nothing.
+ * Does not suspend.  Any thread, as long as `coro` is alive: from another
+ * thread it is a message, and arrives when the worker next looks.
+ */
+void cel__wake(struct cel__coro *coro);
+
+/* Note the result of `wait`, unlink it and wake the coroutine. */
+static inline void
+cel__wait_finish(struct cel__wait *wait, int result)
+{
+    cel__list_remove(&wait->link);
+    wait->done = true;
+    wait->result = result;
+    cel__wake(wait->coro);
+}
+
+/*
+ * Let a parked coroutine's park return `code`, in its turn.
+ * Does not suspend.  Its worker only.  Returns false, and changes nothing,
+ * where it is not parked (or parked firmly).
+ */
+bool cel__interrupt(struct cel__coro *coro, int code);
+
+/*
+ * Switch to `target` now, whatever it waits for: its park or yield returns
+ * CEL__RESUMED; a new one starts.  The caller is parked until somebody
+ * resumes or wakes it.
+ *
+ * Suspends.  `target` must be NEW, READY or PARKED and of this worker.
+ * Returns as cel__park() does: 0 (woken) or CEL__RESUMED.
+ */
+int cel__resume(struct cel__worker *worker, struct cel__coro *target);
+
+/*
+ * End the current coroutine and switch to `heir`, or, where NULL, to whoever
+ * is next.  Its stack and block are released by who comes next.
+ */
+_Noreturn void cel__exit(struct cel__worker *worker, struct cel__coro *heir);
+
+#endif

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Workers: opening and closing, the turn of the loop, messages.
+ *
+ * Sleeping and messages: the owner sets `asleep`, then looks at the inbox,
+ * then sleeps; a sender pushes, then looks at `asleep`.  Both pairs are
+ * sequentially consistent, so at least one of the two sees the other, and no
+ * message waits for an event of another kind.  A sender wakes the loop only
+ * if it finds `asleep` set and clears it, so a burst costs one wake-up.
+ *
+ * Threads: see worker.h.
+ *
+ * Tests: unit/test_worker.c
+ */
+#include "sched/worker.h"
+
+#include <errno.h>
+#include <sched.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/fork.h"
+#include "coro/overflow.h"
+#include "coro/switch.h"
+
+/* The smallest stack of a hard build, to meet overflows early. */
+#define STACK_SIZE (256 * 1024)
+
+/*
+ * The calling thread's worker.  Compilers keep the address of a thread-local
+ * variable across calls, and so across switches; today no started coroutine
+ * changes its thread, but where thread-local storage belongs to the coroutine
+ * (celadon run) the address changes with it.  Hence one accessor, not inlined
+ * and with an asm that hides its result's origin, and no other access: gcc
+ * proves a plain noinline accessor const and calls it once, clang replaces the
+ * call by the address (STYLE, E1b; unit/test_worker.c counts the calls).
+ */
+static _Thread_local struct cel__worker *this_worker
+    __attribute__((tls_model("initial-exec")));
+
+__attribute__((noinline)) struct cel__worker *
+cel__worker(void)
+{
+    struct cel__worker *worker = this_worker;
+
+    __asm__ volatile("" : "+r"(worker));
+    return worker;
+}
+
+static atomic_uint_fast64_t last_id;
+
+static void
+before_sleep(struct cel__loop *loop)
+{
+    struct cel__worker *worker = cel__container(loop, struct cel__worker,
+                                                loop);
+
+    worker->hooks.before_sleep(worker);
+}
+
+static void
+after_sleep(struct cel__loop *loop)
+{
+    struct cel__worker *worker = cel__container(loop, struct cel__worker,
+                                                loop);
+
+    worker->hooks.after_sleep(worker);
+}
+
+/* For the report of a stack overflow: whose guard is `address` in? */
+static bool
+find_overflow(const void *address, const char **name, uint64_t *id,
+              size_t *size)
+{
+    struct cel__worker *worker = cel__worker();
+
+    if (worker == NULL || worker->current->stack.low == NULL ||
+        !cel__stack_overflowed(&worker->current->stack, address)) {
+        return false;
+    }
+    *name = worker->current->name;
+    *id = worker->current->id;
+    *size = worker->current->pool->size;
+    return true;
+}
+
+static void
+enlist(struct cel__worker *worker, struct cel__coro *coro)
+{
+    coro->worker = worker;
+    coro->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) +
+               1;
+    cel__list_append(&worker->all, &coro->all);
+    worker->nalive++;
+}
+
+int
+cel__worker_open(struct cel__worker **out,
+                 const struct cel__worker_options *options)
+{
+    if (this_worker != NULL) {
+        return -EALREADY;
+    }
+    struct cel__worker *worker = cel__alloc_zeroed(1, sizeof(*worker));
+    if (worker == NULL) {
+        return -ENOMEM;
+    }
+    int err = cel__ring_init(&worker->ready);
+    if (err < 0) {
+        goto free_worker;
+    }
+    err = cel__ring_reserve(&worker->ready); /* for the root */
+    if (err < 0) {
+        goto free_ring;
+    }
+    err = cel__loop_open(&worker->loop, options->backend);
+    if (err < 0) {
+        goto free_ring;
+    }
+    err = cel__overflow_thread();
+    if (err < 0) {
+        goto close_loop;
+    }
+    cel__overflow_set_finder(find_overflow);
+    worker->hooks = options->hooks;
+    worker->embedder = options->embedder;
+    worker->loop.before_sleep = worker->hooks.before_sleep == NULL
+                                    ? NULL
+                                    : before_sleep;
+    worker->loop.after_sleep = worker->hooks.after_sleep == NULL ? NULL
+                                                                 : after_sleep;
+    worker->swap = options->returning_switch ? cel__switch_ret : cel__switch;
+    worker->budget = CEL__BUDGET;
+    worker->check = CEL__CHECK_EVERY;
+    worker->slice = CEL__HARD ? 0 : cel__clock_ticks_in(CEL__SLICE);
+    worker->polled = cel__clock_ticks();
+    worker->now = cel__clock_now();
+    worker->forks = cel__fork_count();
+    cel__heap_init(&worker->timers);
+    cel__inbox_init(&worker->inbox);
+    cel__list_init(&worker->all);
+    cel__stackpool_init(&worker->stacks,
+                        options->stack_size == 0 ? STACK_SIZE
+                                                 : options->stack_size,
+                        options->stack_tail);
+    worker->root.state = CEL__RUNNING;
+    worker->root.started = true;
+    worker->root.name = "root";
+    cel__sanitize_root(&worker->root.sanitize);
+    enlist(worker, &worker->root);
+    worker->current = &worker->root;
+    this_worker = worker;
+    *out = worker;
+    return 0;
+
+close_loop:
+    cel__loop_close(&worker->loop);
+free_ring:
+    cel__ring_fini(&worker->ready);
+free_worker:
+    free(worker);
+    return err;
+}
+
+/* Take what other threads sent. */
+static void
+read_inbox(struct cel__worker *worker)
+{
+    struct cel__message *message = cel__inbox_take(&worker->inbox);
+
+    while (message != NULL) {
+        struct cel__message *next = message->next;
+        message->fn(message);
+        message = next;
+    }
+}
+
+static void
+after_fork(struct cel__worker *worker)
+{
+    worker->forks = cel__fork_count();
+    atomic_store_explicit(&worker->asleep, false, memory_order_relaxed);
+    /* Threads that were about to send something exist no more. */
+    atomic_store_explicit(&worker->senders, 0, memory_order_relaxed);
+    read_inbox(worker);
+    for (struct cel__link *link = worker->all.next; link != &worker->all;
+         link = link->next) {
+        struct cel__coro *coro = cel__container(link, struct cel__coro, all);
+        atomic_store_explicit(&coro->remote, false, memory_order_relaxed);
+    }
+    int err = cel__loop_after_fork(&worker->loop);
+    if (err < 0) {
+        cel__panic("the loop can't be opened again after fork: error %d",
+                   -err);
+    }
+}
+
+void
+cel__worker_close(struct cel__worker *worker)
+{
+    cel__assert(worker->current == &worker->root && worker->nalive == 1);
+    if (worker->forks != cel__fork_count()) {
+        after_fork(worker);
+    }
+    /* A sender whose message was read already may still be about to wake the
+       loop.  Acquire: pairs with the release at the end of
+       cel__worker_post(). */
+    while (atomic_load_explicit(&worker->senders, memory_order_acquire) != 0) {
+        sched_yield();
+    }
+    read_inbox(worker);
+    cel__loop_close(&worker->loop);
+    cel__stackpool_fini(&worker->stacks);
+    cel__heap_fini(&worker->timers);
+    cel__ring_fini(&worker->ready);
+    this_worker = NULL;
+    free(worker);
+}
+
+int
+cel__coro_init(struct cel__coro *coro, struct cel__worker *worker,
+               void (*entry)(struct cel__coro *),
+               void (*release)(struct cel__coro *))
+{
+    int err = cel__ring_reserve(&worker->ready);
+    if (err < 0) {
+        return err;
+    }
+    if (coro->pool == NULL) {
+        coro->pool = &worker->stacks;
+    }
+    err = cel__stackpool_reserve(coro->pool);
+    if (err < 0) {
+        cel__ring_release(&worker->ready);
+        return err;
+    }
+    coro->state = CEL__NEW;
+    coro->entry = entry;
+    coro->release = release;
+    atomic_init(&coro->remote, false);
+    enlist(worker, coro);
+    return 0;
+}
+
+void
+cel__coro_discard(struct cel__coro *coro)
+{
+    struct cel__worker *worker = coro->worker;
+
+    cel__assert(coro->state == CEL__NEW && !coro->started);
+    cel__stackpool_release(coro->pool);
+    cel__ring_release(&worker->ready);
+    cel__list_remove(&coro->all);
+    worker->nalive--;
+    coro->state = CEL__DEAD;
+}
+
+void
+cel__coro_reap(struct cel__worker *worker)
+{
+    struct cel__coro *coro = worker->dead;
+
+    worker->dead = NULL;
+    cel__stackpool_give(coro->pool, &coro->stack);
+    coro->stack.low = NULL;
+    cel__sanitize_fini(&coro->sanitize);
+    /* Acquire: pairs with the acq_rel exchange in cel__wake(). */
+    if (atomic_load_explicit(&coro->remote, memory_order_acquire)) {
+        coro->orphan = true;
+        return;
+    }
+    coro->release(coro);
+}
+
+void
+cel__coro_start(struct cel__coro *coro)
+{
+    cel__assert(coro->state == CEL__NEW);
+    coro->state = CEL__READY;
+    cel__ring_put(&coro->worker->ready, coro);
+}
+
+int
+cel__callback_init(struct cel__worker *worker, struct cel__callback *callback,
+                   struct cel__coro *(*fn)(struct cel__callback *))
+{
+    callback->fn = fn;
+    callback->queued = false;
+    return cel__ring_reserve(&worker->ready);
+}
+
+int
+cel__timer_start(struct cel__worker *worker, struct cel__timer *timer,
+                 cel_time when)
+{
+    /* Not before now: else who starts one over and over is always first. */
+    return cel__heap_insert(&worker->timers, &timer->node,
+                            when < worker->now ? worker->now : when);
+}
+
+void
+cel__timer_stop(struct cel__worker *worker, struct cel__timer *timer)
+{
+    cel__heap_remove(&worker->timers, &timer->node);
+}
+
+static void
+fire_timers(struct cel__worker *worker)
+{
+    /* Those started meanwhile wait for the next poll. */
+    uint64_t end = worker->timers.seq;
+
+    while (cel__heap_least(&worker->timers) <= worker->now &&
+           worker->timers.slots[0].seq < end) {
+        struct cel__heap_node *node = cel__heap_first(&worker->timers);
+        struct cel__timer *timer = cel__container(node, struct cel__timer,
+                                                  node);
+
+        cel__heap_remove(&worker->timers, node);
+        timer->fire(timer);
+    }
+}
+
+/* Whether anything but a message could make a coroutine ready again. */
+static bool
+expects_nothing(const struct cel__worker *worker)
+{
+    int64_t armed = (int64_t)worker->loop.narmed +
+                    (int64_t)worker->timers.count;
+
+    return armed + worker->nexpected <= 0;
+}
+
+/* How long the poll may sleep. */
+static cel_time
+patience(struct cel__worker *worker)
+{
+    if (cel__ring_count(&worker->ready) != 0) {
+        return 0;
+    }
+    cel_time due = cel__heap_least(&worker->timers);
+    if (due == CEL_FOREVER) {
+        return CEL_FOREVER;
+    }
+    cel_time now = cel__clock_now();
+    return due <= now ? 0 : due - now;
+}
+
+/* The run queue is empty and will stay so: whom to tell. */
+static struct cel__coro *
+break_deadlock(struct cel__worker *worker)
+{
+    if (worker->hooks.stuck != NULL) {
+        return worker->hooks.stuck(worker);
+    }
+    if (worker->root.state == CEL__PARKED && !worker->root.firm) {
+        worker->root.code = -EDEADLK;
+        return &worker->root;
+    }
+    return NULL;
+}
+
+struct cel__coro *
+cel__worker_turn(struct cel__worker *worker)
+{
+    if (cel__unlikely(worker->forks != cel__fork_count())) {
+        after_fork(worker);
+    }
+    cel_time timeout = patience(worker);
+    if (timeout != 0) {
+        /* See the file comment for the order of these two. */
+        atomic_store_explicit(&worker->asleep, true, memory_order_seq_cst);
+        if (!cel__inbox_empty(&worker->inbox)) {
+            timeout = 0;
+        }
+        else if (cel__unlikely(expects_nothing(worker))) {
+            struct cel__coro *heir = break_deadlock(worker);
+            if (heir != NULL || cel__ring_count(&worker->ready) != 0) {
+                atomic_store_explicit(&worker->asleep, false,
+                                      memory_order_relaxed);
+                return heir;
+            }
+        }
+    }
+    int err = cel__loop_poll(&worker->loop, timeout);
+    /* Relaxed: a sender that still sees it set only wakes once too often. */
+    atomic_store_explicit(&worker->asleep, false, memory_order_relaxed);
+    worker->polled = cel__clock_ticks();
+    if (worker->timers.count != 0 || timeout != 0) {
+        worker->now = cel__clock_now();
+    }
+    if (err == -EINTR && worker->hooks.signalled != NULL) {
+        worker->hooks.signalled(worker);
+    }
+    if (!cel__inbox_empty(&worker->inbox)) {
+        read_inbox(worker);
+    }
+    fire_timers(worker);
+    if (CEL__HARD) {
+        cel__ring_shuffle(&worker->ready, cel__dice(UINT32_MAX));
+    }
+    return NULL;
+}
+
+void
+cel__worker_post(struct cel__worker *worker, struct cel__message *message)
+{
+    /* Relaxed: the push below orders it before the message. */
+    atomic_fetch_add_explicit(&worker->senders, 1, memory_order_relaxed);
+    cel__inbox_push(&worker->inbox, message);
+    if (atomic_load_explicit(&worker->asleep, memory_order_seq_cst) &&
+        atomic_exchange_explicit(&worker->asleep, false,
+                                 memory_order_seq_cst)) {
+        cel__loop_wake(&worker->loop);
+    }
+    /* Release: the last access, see cel__worker_close(). */
+    atomic_fetch_sub_explicit(&worker->senders, 1, memory_order_release);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker: an OS thread that runs coroutines, and who runs next.
+ *
+ * There is no scheduler coroutine on the hot path.  Who must wait takes the
+ * next entry of the run queue and switches straight to it; if there is none
+ * it polls the backend on its own stack.  The run queue holds coroutines and
+ * callbacks in the order they became ready.
+ *
+ * I/O is looked at when the queue is empty, and else after CEL__SLICE has
+ * passed, which is asked every few resumptions by the processor's counter;
+ * so nobody starves and two coroutines that yield to each other pay nothing.
+ *
+ * A coroutine whose calls never have to wait yields every CEL__BUDGET calls.
+ *
+ * Threads: the owner's, but for cel__worker_post() and cel__worker_wake().
+ *
+ * Tests: unit/test_worker.c, unit/test_wait.c, stress/stress_cancel.c
+ */
+#ifndef CEL_WORKER_H
+#define CEL_WORKER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/heap.h"
+#include "base/inbox.h"
+#include "base/list.h"
+#include "base/ring.h"
+#include "celadon/base.h"
+#include "coro/coro.h"
+#include "coro/stack.h"
+#include "io/loop.h"
+
+struct cel__run;
+
+/* Calls that did not have to wait before a coroutine yields.  64: the talk's
+   server makes 7 a connection; a spinning reader holds the others up for
+   64 system calls, about 0.1 ms. */
+#define CEL__BUDGET 64
+
+/* How long ready coroutines may run between two looks at the backend. */
+#define CEL__SLICE (100 * CEL_USEC)
+
+/* Resumptions between two readings of the processor's counter (10 ns). */
+#define CEL__CHECK_EVERY 8
+
+/*
+ * Something to run in the order of the run queue, on whatever stack happens
+ * to schedule: it must not suspend.  It may name a coroutine to run at once
+ * (PARKED, NEW, of this worker) by returning it; else NULL.
+ */
+struct cel__callback {
+    struct cel__coro *(*fn)(struct cel__callback *callback);
+    bool queued; /* in worker->ready */
+};
+
+/* A moment at which `fire` is called, from the poll; must not suspend. */
+struct cel__timer {
+    struct cel__heap_node node;
+    void (*fire)(struct cel__timer *timer);
+};
+
+/* What an embedder wants to be asked.  Any may be NULL. */
+struct cel__hooks {
+    /* Around a poll that may sleep: let go of and retake a global lock. */
+    void (*before_sleep)(struct cel__worker *worker);
+    void (*after_sleep)(struct cel__worker *worker);
+    /* A poll was ended by a signal. */
+    void (*signalled)(struct cel__worker *worker);
+    /* Nothing is ready and nothing can become so.  Returns a coroutine to
+       run (made ready by hand), or NULL to sleep until another thread sends
+       a message.  Without the hook the root's park returns -EDEADLK. */
+    struct cel__coro *(*stuck)(struct cel__worker *worker);
+};
+
+/*
+ * Invariants: current->state == CEL__RUNNING; nalive counts the coroutines of
+ * `all` that are not DEAD, the root included; asleep => the owner is in, or
+ * about to enter, a poll that may sleep.
+ */
+struct cel__worker {
+    struct cel__coro *current;
+    struct cel__ring ready; /* coroutines, and callbacks tagged by bit 0 */
+    struct cel__coro *dead; /* to be released by whoever runs next */
+    struct cel__coro *left; /* who switched here (sanitizers only) */
+    void (*swap)(void **from, void *to); /* cel__switch or cel__switch_ret */
+    int budget;              /* calls left before the current one yields */
+    int check;               /* resumptions left before the counter is read */
+    uint64_t polled;         /* counter at the last poll */
+    uint64_t slice;          /* CEL__SLICE in ticks of the counter */
+    uint64_t nswitch;        /* switches so far */
+    cel_time now;            /* the clock at the last poll */
+    struct cel__heap timers; /* struct cel__timer by deadline */
+    int64_t nexpected;       /* events on their way from elsewhere (pool
+                                    jobs, …), less the armed operations and
+                                    timers that nobody needs to wait for */
+    struct cel__loop loop;   /* descriptors and the backend */
+    struct cel__inbox inbox; /* from other threads */
+    atomic_bool asleep;      /* the inbox's senders must wake the loop */
+    atomic_uint senders;     /* threads inside cel__worker_post() */
+    struct cel__hooks hooks;
+    void *embedder;        /* the hub of the Python face */
+    struct cel__run *run;  /* the C face's, see sched/run.h; or NULL */
+    struct cel__coro root; /* the thread's own stack */
+    struct cel__link all;  /* every coroutine that has not ended */
+    size_t nalive;
+    struct cel__stackpool stacks; /* for coroutines without a pool of theirs */
+    unsigned forks;               /* cel__fork_count() when last looked */
+};
+
+/* The calling thread's worker, or NULL.  See the comment in worker.c before
+   touching this: the only thread-local variable of the core. */
+struct cel__worker *cel__worker(void);
+
+/* What cel__worker_open() may be told; zeroes are the defaults. */
+struct cel__worker_options {
+    size_t stack_size;     /* 0: 256 KiB */
+    size_t stack_tail;     /* 0: none */
+    bool returning_switch; /* use cel__switch_ret() */
+    const char *backend;   /* NULL: CELADON_BACKEND, else the best there is */
+    struct cel__hooks hooks;
+    void *embedder;
+};
+
+/*
+ * Make the calling thread a worker; what runs now becomes its root coroutine.
+ * Returns 0, -EALREADY (it is one), -ENOMEM, or what the backend fails with;
+ * on error the thread is as it was.
+ */
+int cel__worker_open(struct cel__worker **out,
+                     const struct cel__worker_options *options);
+
+/*
+ * End the calling thread's worker.  Called by the root.  Every other coroutine
+ * must have ended.
+ */
+void cel__worker_close(struct cel__worker *worker);
+
+/*
+ * Set up `coro`, zeroed memory of the embedder's, as a new coroutine of
+ * `worker`; `entry` runs when it is first resumed or woken, and must end in
+ * cel__exit().  `release` is called once it is dead and its stack is free.
+ * Returns 0 or -ENOMEM; on error nothing is held.
+ */
+int cel__coro_init(struct cel__coro *coro, struct cel__worker *worker,
+                   void (*entry)(struct cel__coro *),
+                   void (*release)(struct cel__coro *));
+
+/* Undo cel__coro_init() of one that never ran and is in no queue. */
+void cel__coro_discard(struct cel__coro *coro);
+
+/* Release worker->dead: its stack and its block. */
+void cel__coro_reap(struct cel__worker *worker);
+
+/* Put a NEW coroutine at the back of the run queue. */
+void cel__coro_start(struct cel__coro *coro);
+
+/*
+ * Room for `callback` in the run queue, for as long as it may be queued.
+ * Returns 0 or -ENOMEM.
+ */
+int cel__callback_init(struct cel__worker *worker,
+                       struct cel__callback *callback,
+                       struct cel__coro *(*fn)(struct cel__callback *));
+void cel__callback_fini(struct cel__worker *worker,
+                        struct cel__callback *callback);
+
+/* Queue it; harmless where it is queued already. */
+void cel__callback_queue(struct cel__worker *worker,
+                         struct cel__callback *callback);
+
+/* Returns 0 or -ENOMEM.  A timer in the past fires at the next poll, after
+   those that are due already; also one started by another's `fire`. */
+int cel__timer_start(struct cel__worker *worker, struct cel__timer *timer,
+                     cel_time when);
+void cel__timer_stop(struct cel__worker *worker, struct cel__timer *timer);
+
+/*
+ * One turn of the loop: take messages, poll (sleeping only where no coroutine
+ * is ready), fire timers.  Does not suspend.  Returns a coroutine that must
+ * run next, out of the order of the run queue, or NULL.
+ */
+struct cel__coro *cel__worker_turn(struct cel__worker *worker);
+
+/* Run message->fn(message) on `worker`, soon.  Any thread; `worker` must be
+   open when this begins, and is not touched after cel__worker_close(). */
+void cel__worker_post(struct cel__worker *worker,
+                      struct cel__message *message);
+
+/* One more call that did not have to wait; whether it is time to yield. */
+static inline bool
+cel__worker_spent(struct cel__worker *worker)
+{
+    return --worker->budget <= 0;
+}
+
+#endif
