@@ -1,0 +1,716 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The greenlet type: what greenlet.greenlet is to its users.
+ *
+ * Only the face: arguments, attributes, texts of errors, and the death of the
+ * object.  Starting, switching and ending are in glet.c.
+ *
+ * A suspended greenlet that nobody can reach any more is killed: tp_finalize
+ * throws GreenletExit into it, so that its finally blocks run.
+ *
+ * Threads: with the GIL.
+ *
+ * Tests: tests/python/test_greenlet.py
+ */
+#include "ext/greenlet.h"
+
+#include "ext/compat.h"
+#include "ext/hub.h"
+
+PyGreenlet *
+greenlet_current(struct celext_state *state)
+{
+    struct hub *hub = hub_get(state);
+
+    return hub == NULL ? NULL : hub_current(hub)->self;
+}
+
+/* The state behind any greenlet.  Borrowed; never fails for one of ours. */
+static struct celext_state *
+state_of(PyObject *self)
+{
+    struct hub *hub = ((PyGreenlet *)self)->glet->hub;
+
+    return hub != NULL ? hub->state : celext_state_of(Py_TYPE(self));
+}
+
+/* ---- making */
+
+static int
+set_parent(PyGreenlet *self, PyObject *value)
+{
+    struct celext_state *state = state_of((PyObject *)self);
+    struct glet *glet = self->glet;
+
+    if (!greenlet_check(state, value)) {
+        PyErr_Format(PyExc_TypeError,
+                     "GreenletChecker: Expected any type of greenlet, not %s",
+                     Py_TYPE(value)->tp_name);
+        return -1;
+    }
+    PyGreenlet *parent = (PyGreenlet *)value;
+    for (PyGreenlet *up = parent; up != NULL; up = up->glet->parent) {
+        if (up == self) {
+            PyErr_SetString(PyExc_ValueError, "cyclic parent chain");
+            return -1;
+        }
+    }
+    if (glet->state == GLET_ACTIVE && parent->glet->hub != NULL &&
+        parent->glet->hub != glet->hub) {
+        PyErr_SetString(PyExc_ValueError,
+                        "parent cannot be on a different thread");
+        return -1;
+    }
+    PyGreenlet *old = glet->parent;
+    glet->parent = (PyGreenlet *)Py_NewRef(value);
+    Py_XDECREF((PyObject *)old);
+    return 0;
+}
+
+static PyObject *
+greenlet_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    (void)args;
+    (void)kwargs;
+    struct celext_state *state = celext_state_of(type);
+    if (state == NULL) {
+        return NULL;
+    }
+    PyGreenlet *parent = greenlet_current(state);
+    if (parent == NULL) {
+        return NULL;
+    }
+    PyGreenlet *self = (PyGreenlet *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    if (glet_new(self, parent) == NULL) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static int
+greenlet_init(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"run", "parent", NULL};
+    PyGreenlet *self = (PyGreenlet *)op;
+    PyObject *run = NULL;
+    PyObject *parent = NULL;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:greenlet", names, &run,
+                                     &parent)) {
+        return -1;
+    }
+    if (run != NULL) {
+        Py_XSETREF(self->glet->run, Py_NewRef(run));
+    }
+    if (parent != NULL && parent != Py_None) {
+        return set_parent(self, parent);
+    }
+    return 0;
+}
+
+/* greenlet(run) without keywords and subclasses, which is nearly always. */
+static PyObject *
+greenlet_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf,
+                    PyObject *names)
+{
+    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+
+    if (names != NULL || nargs != 1) {
+        PyObject *tuple = NULL;
+        PyObject *dict = names == NULL ? NULL : PyDict_New();
+        Py_ssize_t nkw = names == NULL ? 0 : PyTuple_GET_SIZE(names);
+        PyObject *self = NULL;
+        for (Py_ssize_t i = 0; dict != NULL && i < nkw; i++) {
+            if (PyDict_SetItem(dict, PyTuple_GET_ITEM(names, i),
+                               args[nargs + i]) < 0) {
+                Py_CLEAR(dict);
+            }
+        }
+        if (names == NULL || dict != NULL) {
+            tuple = PyTuple_New(nargs);
+        }
+        for (Py_ssize_t i = 0; tuple != NULL && i < nargs; i++) {
+            PyTuple_SET_ITEM(tuple, i, Py_NewRef(args[i]));
+        }
+        if (tuple != NULL) {
+            self = greenlet_new((PyTypeObject *)type, tuple, dict);
+        }
+        if (self != NULL && greenlet_init(self, tuple, dict) < 0) {
+            Py_CLEAR(self);
+        }
+        Py_XDECREF(tuple);
+        Py_XDECREF(dict);
+        return self;
+    }
+    PyObject *self = greenlet_new((PyTypeObject *)type, NULL, NULL);
+    if (self != NULL) {
+        ((PyGreenlet *)self)->glet->run = Py_NewRef(args[0]);
+    }
+    return self;
+}
+
+/* ---- dying */
+
+static int
+greenlet_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    PyGreenlet *self = (PyGreenlet *)op;
+    struct glet *glet = self->glet;
+
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(self->dict);
+    if (glet != NULL) {
+        Py_VISIT((PyObject *)glet->parent);
+        Py_VISIT(glet->run);
+        Py_VISIT(glet->value);
+        Py_VISIT(glet->kwargs);
+        Py_VISIT(glet->exc);
+        Py_VISIT(glet->context);
+    }
+    return 0;
+}
+
+static int
+greenlet_clear(PyObject *op)
+{
+    PyGreenlet *self = (PyGreenlet *)op;
+
+    Py_CLEAR(self->dict);
+    /* The parent stays: an active greenlet needs it to end. */
+    if (self->glet != NULL && self->glet->state != GLET_ACTIVE &&
+        !self->glet->held) {
+        glet_clear(self->glet);
+    }
+    return 0;
+}
+
+/* Throw GreenletExit into a suspended greenlet of this thread. */
+static void
+kill_suspended(struct hub *hub, PyGreenlet *self)
+{
+    struct glet *glet = self->glet;
+    PyGreenlet *parent = glet->parent;
+
+    /* What it ends with comes back here, not to its parent. */
+    glet->parent = (PyGreenlet *)Py_NewRef((PyObject *)hub_current(hub)->self);
+    Py_XDECREF((PyObject *)parent);
+    PyErr_SetNone(hub->state->greenlet_exit);
+    PyObject *result = greenlet_switch(hub, self, NULL, NULL);
+    if (result == NULL) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+    Py_XDECREF(result);
+    if (glet->state == GLET_ACTIVE) {
+        PySys_FormatStderr("GreenletExit did not kill %R\n", self);
+        Py_INCREF(self); /* its stack may still refer to it: kept for ever */
+    }
+}
+
+/* A message to the hub that must let go of a greenlet. */
+struct farewell {
+    struct cel__message message;
+    PyObject *greenlet; /* owned */
+    PyObject *exc;      /* owned: a GreenletExit */
+};
+
+static void
+farewell_arrived(struct cel__message *message)
+{
+    struct farewell *farewell = cel__container(message, struct farewell,
+                                               message);
+    struct glet *glet = ((PyGreenlet *)farewell->greenlet)->glet;
+
+    /* The reference becomes the running one; the exception kills it. */
+    if (glet->state == GLET_ACTIVE) {
+        glet->lent = true;
+        (void)hub_throw_later(glet, farewell->exc);
+    }
+    PyMem_RawFree(farewell);
+}
+
+/* The last reference was dropped in another thread: its own shall do it. */
+static void
+send_farewell(PyGreenlet *self)
+{
+    struct hub *hub = self->glet->hub;
+    struct farewell *farewell = PyMem_RawMalloc(sizeof(*farewell));
+    PyObject *exc = PyObject_CallNoArgs(hub->state->greenlet_exit);
+
+    if (farewell == NULL || exc == NULL) {
+        PyErr_Clear(); /* leaks the stack; nothing better is left */
+        PyMem_RawFree(farewell);
+        Py_XDECREF(exc);
+        return;
+    }
+    farewell->message.fn = farewell_arrived;
+    farewell->greenlet = Py_NewRef((PyObject *)self);
+    farewell->exc = exc; /* never dropped here: no Python may run there */
+    cel__worker_post(hub->worker, &farewell->message);
+}
+
+static void
+greenlet_finalize(PyObject *op)
+{
+    PyGreenlet *self = (PyGreenlet *)op;
+    struct glet *glet = self->glet;
+
+    if (glet == NULL || glet->state != GLET_ACTIVE || glet->is_main ||
+        glet->is_hub || celext_finalizing() || glet->hub->finished) {
+        return;
+    }
+    PyObject *raised = celext_take_raised();
+    struct cel__worker *worker = cel__worker();
+    if (worker != NULL && worker->embedder == glet->hub) {
+        kill_suspended(glet->hub, self);
+    }
+    else {
+        send_farewell(self);
+    }
+    if (raised != NULL) {
+        celext_raise(raised);
+    }
+}
+
+static void
+greenlet_dealloc(PyObject *op)
+{
+    PyGreenlet *self = (PyGreenlet *)op;
+    PyTypeObject *type = Py_TYPE(op);
+
+    if (PyObject_CallFinalizerFromDealloc(op) < 0) {
+        return;
+    }
+    PyObject_GC_UnTrack(op);
+    if (self->weakreflist != NULL) {
+        PyObject_ClearWeakRefs(op);
+    }
+    Py_CLEAR(self->dict);
+    if (self->glet != NULL) {
+        glet_forget(self->glet);
+        self->glet = NULL;
+    }
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+/* ---- methods */
+
+PyDoc_STRVAR(greenlet_switch_doc,
+             "switch($self, /, *args, **kwargs)\n"
+             "--\n\n"
+             "Run this greenlet until it switches back; return what it hands "
+             "over.\n\n"
+             "Suspends the caller.  The first switch calls run(*args, "
+             "**kwargs); a later one\nmakes the switch() in which it is "
+             "suspended return the arguments.");
+
+static PyObject *
+greenlet_switch_slow(struct hub *hub, PyGreenlet *self, PyObject *const *args,
+                     Py_ssize_t nargs, PyObject *names)
+{
+    PyObject *kwargs = NULL;
+    PyObject *tuple = PyTuple_New(nargs);
+
+    if (tuple == NULL) {
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < nargs; i++) {
+        PyTuple_SET_ITEM(tuple, i, Py_NewRef(args[i]));
+    }
+    if (names != NULL && PyTuple_GET_SIZE(names) > 0) {
+        kwargs = PyDict_New();
+        for (Py_ssize_t i = 0; kwargs != NULL && i < PyTuple_GET_SIZE(names);
+             i++) {
+            if (PyDict_SetItem(kwargs, PyTuple_GET_ITEM(names, i),
+                               args[nargs + i]) < 0) {
+                Py_CLEAR(kwargs);
+            }
+        }
+        if (kwargs == NULL) {
+            Py_DECREF(tuple);
+            return NULL;
+        }
+    }
+    return greenlet_switch(hub, self, tuple, kwargs);
+}
+
+static PyObject *
+greenlet_meth_switch(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                     PyObject *names)
+{
+    PyGreenlet *self = (PyGreenlet *)op;
+    struct glet *to = self->glet;
+    struct hub *hub = to->hub;
+
+    if (cel__unlikely(hub == NULL) ||
+        cel__unlikely(hub->ts != PyThreadState_Get())) {
+        hub = hub_get(state_of(op));
+        if (hub == NULL) {
+            return NULL;
+        }
+    }
+    if (cel__likely(to->state == GLET_ACTIVE) && cel__likely(to->hub == hub) &&
+        cel__likely(names == NULL) && cel__likely(nargs <= 1) &&
+        cel__likely(to != hub_current(hub))) {
+        return glet_jump(
+            hub, to, Py_NewRef(nargs == 0 ? hub->state->empty_tuple : args[0]),
+            NULL);
+    }
+    return greenlet_switch_slow(hub, self, args, nargs, names);
+}
+
+PyDoc_STRVAR(greenlet_throw_doc,
+             "throw($self, typ=GreenletExit, val=None, tb=None, /)\n"
+             "--\n\n"
+             "Switch to this greenlet and raise the exception there.\n\n"
+             "Suspends the caller.  Returns as switch() does.");
+
+/* Set the exception that throw()'s arguments describe. */
+static int
+set_thrown(struct celext_state *state, PyObject *type, PyObject *value,
+           PyObject *traceback)
+{
+    if (traceback == Py_None) {
+        traceback = NULL;
+    }
+    if (traceback != NULL && !PyTraceBack_Check(traceback)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "throw() third argument must be a traceback object");
+        return -1;
+    }
+    if (type == NULL) {
+        type = state->greenlet_exit;
+    }
+    if (PyExceptionClass_Check(type)) {
+        PyErr_Restore(Py_NewRef(type), Py_XNewRef(value),
+                      Py_XNewRef(traceback));
+    }
+    else if (PyExceptionInstance_Check(type)) {
+        if (value != NULL && value != Py_None) {
+            PyErr_SetString(
+                PyExc_TypeError,
+                "instance exception may not have a separate value");
+            return -1;
+        }
+        if (traceback == NULL) {
+            traceback = PyException_GetTraceback(type);
+        }
+        else {
+            Py_INCREF(traceback);
+        }
+        PyErr_Restore(Py_NewRef(PyExceptionInstance_Class(type)),
+                      Py_NewRef(type), traceback);
+    }
+    else {
+        PyErr_Format(PyExc_TypeError,
+                     "exceptions must be classes, or instances, not %s",
+                     Py_TYPE(type)->tp_name);
+        return -1;
+    }
+    /* A class that can't be instantiated is an error here, not there. */
+    PyObject *exc = celext_take_raised();
+    if (exc != NULL) {
+        celext_raise(exc);
+    }
+    return 0;
+}
+
+static PyObject *
+greenlet_meth_throw(PyObject *op, PyObject *args)
+{
+    PyObject *type = NULL;
+    PyObject *value = NULL;
+    PyObject *traceback = NULL;
+    struct celext_state *state = state_of(op);
+
+    if (!PyArg_ParseTuple(args, "|OOO:throw", &type, &value, &traceback)) {
+        return NULL;
+    }
+    struct hub *hub = hub_get(state);
+    if (hub == NULL || set_thrown(state, type, value, traceback) < 0) {
+        return NULL;
+    }
+    return greenlet_switch(hub, (PyGreenlet *)op, NULL, NULL);
+}
+
+static PyObject *
+greenlet_getstate(PyObject *op, PyObject *unused)
+{
+    (void)unused;
+    PyErr_Format(PyExc_TypeError, "cannot serialize '%s' object",
+                 Py_TYPE(op)->tp_name);
+    return NULL;
+}
+
+/* ---- attributes */
+
+static PyObject *
+get_run(PyObject *op, void *unused)
+{
+    struct glet *glet = ((PyGreenlet *)op)->glet;
+
+    (void)unused;
+    if (glet->state != GLET_UNSTARTED || glet->run == NULL) {
+        PyErr_SetString(PyExc_AttributeError,
+                        glet->is_main
+                            ? "Main greenlets do not have a run attribute."
+                            : "run");
+        return NULL;
+    }
+    return Py_NewRef(glet->run);
+}
+
+static int
+set_run(PyObject *op, PyObject *value, void *unused)
+{
+    struct glet *glet = ((PyGreenlet *)op)->glet;
+
+    (void)unused;
+    if (glet->state != GLET_UNSTARTED) {
+        PyErr_SetString(PyExc_AttributeError,
+                        "run cannot be set after the start of the greenlet");
+        return -1;
+    }
+    Py_XSETREF(glet->run, Py_XNewRef(value));
+    return 0;
+}
+
+static PyObject *
+get_parent(PyObject *op, void *unused)
+{
+    PyObject *parent = (PyObject *)((PyGreenlet *)op)->glet->parent;
+
+    (void)unused;
+    return Py_NewRef(parent == NULL ? Py_None : parent);
+}
+
+static int
+set_parent_attribute(PyObject *op, PyObject *value, void *unused)
+{
+    PyGreenlet *self = (PyGreenlet *)op;
+
+    (void)unused;
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "can't delete attribute");
+        return -1;
+    }
+    if (self->glet->is_main) {
+        PyErr_SetString(PyExc_AttributeError,
+                        "cannot set the parent of a main greenlet");
+        return -1;
+    }
+    return set_parent(self, value);
+}
+
+static PyObject *
+get_dead(PyObject *op, void *unused)
+{
+    struct glet *glet = ((PyGreenlet *)op)->glet;
+
+    (void)unused;
+    return PyBool_FromLong(glet->state == GLET_FINISHED ||
+                           (glet->hub != NULL && glet->hub->finished));
+}
+
+static PyObject *
+get_frame(PyObject *op, void *unused)
+{
+    struct glet *glet = ((PyGreenlet *)op)->glet;
+    PyObject *frame = NULL;
+
+    (void)unused;
+    if (glet->state == GLET_ACTIVE && glet != hub_current(glet->hub) &&
+        glet->hub->ts == PyThreadState_Get()) {
+        frame = pystate_frame(glet->hub->ts, &glet->ps);
+    }
+    return frame == NULL ? Py_NewRef(Py_None) : frame;
+}
+
+/* Where the contextvars context of a greenlet is kept now. */
+static PyObject **
+context_of(struct glet *glet)
+{
+    if (glet->state != GLET_ACTIVE) {
+        return &glet->context;
+    }
+    if (glet == hub_current(glet->hub)) {
+        if (glet->hub->ts != PyThreadState_Get()) {
+            PyErr_SetString(PyExc_ValueError,
+                            "cannot get context of a greenlet that is "
+                            "running in a different thread");
+            return NULL;
+        }
+        return &glet->hub->ts->context;
+    }
+    return &glet->ps.context;
+}
+
+static PyObject *
+get_context(PyObject *op, void *unused)
+{
+    struct glet *glet = ((PyGreenlet *)op)->glet;
+    PyObject **context = context_of(glet);
+
+    (void)unused;
+    if (context == NULL) {
+        return NULL;
+    }
+    return Py_NewRef(*context == NULL ? Py_None : *context);
+}
+
+static int
+set_context(PyObject *op, PyObject *value, void *unused)
+{
+    struct glet *glet = ((PyGreenlet *)op)->glet;
+
+    (void)unused;
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError,
+                        "can't delete context attribute");
+        return -1;
+    }
+    if (value == Py_None) {
+        value = NULL;
+    }
+    else if (!PyContext_CheckExact(value)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "greenlet context must be a contextvars.Context or "
+                        "None");
+        return -1;
+    }
+    PyObject **context = context_of(glet);
+    if (context == NULL) {
+        return -1;
+    }
+    PyObject *old = *context;
+    *context = Py_XNewRef(value);
+    if (glet->state == GLET_ACTIVE && glet == hub_current(glet->hub)) {
+        glet->hub->ts->context_ver++;
+    }
+    Py_XDECREF(old);
+    return 0;
+}
+
+static PyObject *
+get_stack_saved(PyObject *op, void *unused)
+{
+    struct glet *glet = ((PyGreenlet *)op)->glet;
+    ptrdiff_t used = 0;
+
+    (void)unused;
+    if (glet->state == GLET_ACTIVE && !glet->is_main &&
+        glet != hub_current(glet->hub)) {
+        used = glet->coro.stack.top - (char *)glet->coro.sp;
+    }
+    return PyLong_FromSsize_t((Py_ssize_t)used);
+}
+
+static PyObject *
+greenlet_repr(PyObject *op)
+{
+    PyGreenlet *self = (PyGreenlet *)op;
+    struct glet *glet = self->glet;
+    const char *name = Py_TYPE(op)->tp_name;
+
+    if (glet->state == GLET_FINISHED) {
+        return PyUnicode_FromFormat("<%s object at %p (otid=%p) dead>", name,
+                                    self, (void *)glet->hub);
+    }
+    bool current = glet->hub != NULL && glet->state == GLET_ACTIVE &&
+                   glet == hub_current(glet->hub);
+    bool gone = glet->hub != NULL && glet->hub->finished;
+    return PyUnicode_FromFormat(
+        "<%s object at %p (otid=%p)%s%s%s>", name, self, (void *)glet->hub,
+        current                      ? " current"
+        : gone                       ? " (thread exited)"
+        : glet->state == GLET_ACTIVE ? " suspended"
+                                     : "",
+        glet->state == GLET_ACTIVE ? " active" : " pending",
+        glet->is_main                ? " main"
+        : glet->state == GLET_ACTIVE ? " started"
+                                     : "");
+}
+
+static int
+greenlet_bool(PyObject *op)
+{
+    return ((PyGreenlet *)op)->glet->state == GLET_ACTIVE;
+}
+
+static PyMethodDef greenlet_methods[] = {
+    {"switch", (PyCFunction)(void (*)(void))greenlet_meth_switch,
+     METH_FASTCALL | METH_KEYWORDS, greenlet_switch_doc},
+    {"throw", greenlet_meth_throw, METH_VARARGS, greenlet_throw_doc},
+    {"__getstate__", greenlet_getstate, METH_NOARGS,
+     PyDoc_STR("Greenlets cannot be pickled.")},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef greenlet_getset[] = {
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
+    {"run", get_run, set_run,
+     PyDoc_STR("What the greenlet will call; only before it starts."), NULL},
+    {"parent", get_parent, set_parent_attribute,
+     PyDoc_STR("Who gets the result."), NULL},
+    {"dead", get_dead, NULL, PyDoc_STR("Whether it has finished."), NULL},
+    {"gr_frame", get_frame, NULL,
+     PyDoc_STR("Its topmost frame while it is suspended, else None."), NULL},
+    {"gr_context", get_context, set_context,
+     PyDoc_STR("Its contextvars.Context, or None."), NULL},
+    {"_stack_saved", get_stack_saved, NULL,
+     PyDoc_STR("Bytes of C stack in use while it is suspended."), NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef greenlet_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(PyGreenlet, weakreflist),
+     READONLY, NULL},
+    {"__dictoffset__", T_PYSSIZET, offsetof(PyGreenlet, dict), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+PyDoc_STRVAR(greenlet_doc,
+             "greenlet(run=None, parent=None)\n"
+             "--\n\n"
+             "A coroutine that runs when, and only when, somebody switches "
+             "to it.\n\n"
+             "run is called at the first switch; its result goes to parent, "
+             "by default the\ngreenlet that made this one.");
+
+static PyType_Slot greenlet_slots[] = {
+    {Py_tp_doc, (void *)greenlet_doc},
+    {Py_tp_new, greenlet_new},
+    {Py_tp_init, greenlet_init},
+    {Py_tp_dealloc, greenlet_dealloc},
+    {Py_tp_finalize, greenlet_finalize},
+    {Py_tp_traverse, greenlet_traverse},
+    {Py_tp_clear, greenlet_clear},
+    {Py_tp_repr, greenlet_repr},
+    {Py_nb_bool, greenlet_bool},
+    {Py_tp_methods, greenlet_methods},
+    {Py_tp_getset, greenlet_getset},
+    {Py_tp_members, greenlet_members},
+    {0, NULL},
+};
+
+static PyType_Spec greenlet_spec = {
+    .name = "celadon._core.greenlet",
+    .basicsize = sizeof(PyGreenlet),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
+    .slots = greenlet_slots,
+};
+
+int
+greenlet_register(PyObject *module, struct celext_state *state)
+{
+    if (celext_add_type(module, &state->greenlet_type, &greenlet_spec, NULL) <
+        0) {
+        return -1;
+    }
+    state->greenlet_type->tp_vectorcall = greenlet_vectorcall;
+    return 0;
+}

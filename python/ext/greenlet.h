@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Greenlets: the object people hold, and the coroutine behind it.
+ *
+ * PyGreenlet has the 40 bytes that compiled users of greenlet embed; all
+ * state is in the glet, which outlives the object where a stack must still
+ * be left.
+ *
+ * References.  The C stack of a greenlet holds none to it, so that a
+ * suspended greenlet nobody can reach is killed.  A greenlet that runs, and
+ * one that waits in the engine, is kept by one reference ("the running one"):
+ * taken by who resumes it, given up through hub->leaving when it switches
+ * away by hand.
+ *
+ * Threads: with the GIL, the hub's thread.
+ */
+#ifndef CELEXT_GREENLET_H
+#define CELEXT_GREENLET_H
+
+#include "ext/state.h"
+
+#include "coro/coro.h"
+#include "ext/hub.h"
+#include "ext/pystate.h"
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *weakreflist;
+    PyObject *dict;
+    struct glet *glet;
+} PyGreenlet;
+
+/* Where a greenlet is in its life. */
+enum glet_state {
+    GLET_UNSTARTED, /* never switched to */
+    GLET_ACTIVE,    /* started and not finished */
+    GLET_FINISHED
+};
+
+/* An exception to be raised at the next wait; a list, oldest first. */
+struct glet_pending {
+    struct glet_pending *next;
+    PyObject *exc; /* owned */
+};
+
+/*
+ * Invariants: held => the engine has, or will have, a stack for it, and
+ * calls glet_release() when that is over; scheduled => held and not started;
+ * value and exc are never both set.
+ */
+struct glet {
+    struct cel__coro coro; /* first: a coroutine of a hub's worker, but for
+                              the root, is one of these */
+    struct pystate ps;     /* the thread state's fields while suspended */
+    PyGreenlet *self;      /* borrowed; NULL: the object is gone */
+    struct hub *hub;       /* where it runs; NULL: not started */
+    PyGreenlet *parent;    /* owned; NULL for a main greenlet */
+    PyObject *run;         /* owned; the callable until it is called */
+    PyObject *value;       /* owned; what a switch hands over; before the
+                              start the tuple of arguments; or NULL */
+    PyObject *kwargs;      /* owned; the keywords of the start, or NULL */
+    PyObject *exc;         /* owned; the exception a switch hands over */
+    PyObject *context;     /* owned; contextvars.Context before the start */
+    struct glet_pending *pending; /* see hub_throw_later() */
+    struct cel__link dead;        /* in hub->dead */
+    /* What runs on the new stack; NULL: the callable `run`.  Returns the
+       result, new, or NULL with an exception. */
+    PyObject *(*main)(struct glet *glet);
+    uint8_t state;  /* enum glet_state */
+    bool is_main;   /* the thread's first */
+    bool is_hub;    /* the hub's: must not wait */
+    bool held;      /* by the engine */
+    bool lent;      /* a message has brought the running reference */
+    bool scheduled; /* in the run queue to be started, which owns the
+                              running reference */
+};
+
+/* Whether `object` is a greenlet of this module. */
+#define greenlet_check(state, object)                                         \
+    PyObject_TypeCheck(object, (state)->greenlet_type)
+
+/* The engine's coroutine of `glet`: a main one is the worker's root. */
+static inline struct cel__coro *
+glet_coro(struct glet *glet)
+{
+    return cel__unlikely(glet->is_main) ? &glet->hub->worker->root
+                                        : &glet->coro;
+}
+
+/* The running greenlet's object of the calling thread.  Borrowed; NULL with
+   an exception. */
+PyGreenlet *greenlet_current(struct celext_state *state);
+
+/*
+ * Put an unstarted greenlet in the run queue of `hub`: it starts in its turn.
+ * Returns 0, or -1 with an exception.
+ */
+int greenlet_schedule(struct hub *hub, PyGreenlet *greenlet);
+
+/* As greenlet_schedule(), but whoever calls cel__coro_start() on its
+   coroutine later starts it. */
+int greenlet_hold(struct hub *hub, PyGreenlet *greenlet);
+
+/*
+ * Switch to `target` by hand as greenlet.switch() does, with the tuple `args`
+ * (stolen) and the dict `kwargs` (stolen, may be NULL); where `args` is NULL
+ * the exception that is set is thrown there.  Suspends.  Returns what is
+ * handed back, new, or NULL with an exception.
+ */
+PyObject *greenlet_switch(struct hub *hub, PyGreenlet *target, PyObject *args,
+                          PyObject *kwargs);
+
+/* A glet for `self`, unstarted, its parent `parent` (a new reference is
+   taken).  NULL with MemoryError. */
+struct glet *glet_new(PyGreenlet *self, PyGreenlet *parent);
+
+/* `self` is being deallocated: free its glet, at once or when its stack is
+   gone. */
+void glet_forget(struct glet *glet);
+
+/* Drop what a finished or never started glet still refers to. */
+void glet_clear(struct glet *glet);
+
+/* Hand `value` or `exc` (one is NULL; stolen) over and switch to `to`, which
+   is ACTIVE, suspended and of this hub.  As greenlet_switch(). */
+PyObject *glet_jump(struct hub *hub, struct glet *to, PyObject *value,
+                    PyObject *exc);
+
+/* The exception that a suspended glet must raise before anything else: taken
+   off its pending ones, new; NULL: none. */
+PyObject *glet_take_pending(struct glet *glet);
+
+#endif

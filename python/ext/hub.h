@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hub: a thread's worker, seen from Python.
+ *
+ * Every OS thread that waits gets one at its first wait.  The hub is also a
+ * greenlet, but one that seldom runs: a greenlet that waits switches straight
+ * to the next ready one.  The hub greenlet runs only Python callables that
+ * were handed to run_callback(), signal handlers, and reports of errors.
+ *
+ * The rules for everything that waits (read sched/wait.h first):
+ *
+ *   - A greenlet that waits here owns a reference to itself meanwhile.
+ *   - While a function of the engine runs (a callback, a timer's fire, done()
+ *     of an operation) no Python code may run: no DECREF that can reach
+ *     zero, no allocation that can start the collector.  Put the work on the
+ *     hub with hub_call() instead.
+ *   - A waiter that is woken and, before it runs, killed or timed out, sees
+ *     wait->done and an exception at once: it must undo what it was given or
+ *     pass the wake-up on.
+ *   - Across a wait: no borrowed reference but those the caller's frame
+ *     keeps, no pointer into a container, no critical section.
+ *
+ * Threads: with the GIL; a hub belongs to its thread, but any thread may
+ * finish a wait of another's (the GIL orders the queues, cel__wake() does
+ * the rest).
+ */
+#ifndef CELEXT_HUB_H
+#define CELEXT_HUB_H
+
+#include "ext/state.h"
+
+#include "io/backend.h"
+#include "sched/wait.h"
+#include "sched/worker.h"
+
+struct glet;
+struct timeoutobject;
+
+/* Python work for the hub greenlet, in the order of the run queue. */
+struct hub_call {
+    struct cel__callback callback;
+    struct hub *hub;
+    struct cel__link link; /* in hub->due, once its turn has come */
+    /* Runs in the hub greenlet; may run any Python code but not wait.
+       An exception it leaves is reported by Hub.handle_error(). */
+    void (*fn)(struct hub_call *call);
+};
+
+/* Invariants: worker->embedder == this; ts is the thread's state. */
+struct hub {
+    struct cel__worker *worker;
+    PyThreadState *ts;           /* of the thread; borrowed */
+    struct celext_state *state;  /* borrowed: the module outlives hubs */
+    struct glet *main;           /* of the thread's first greenlet */
+    struct glet *glet;           /* of the hub greenlet; NULL: not yet made */
+    PyObject *leaving;           /* reference given up by who was left by
+                                    switch(); dropped by who runs next */
+    struct cel__link dead;       /* glets of finished greenlets, to be freed
+                                    by who runs next */
+    struct timeoutobject *fired; /* timeouts that fired, each with a reference
+                                    to be dropped by who runs next */
+    bool untidy;                 /* dead or fired has something */
+    struct cel__link due;        /* calls the hub greenlet was woken for */
+    struct hub_call signals;     /* run the handlers of pending signals */
+    PyObject *tracefunc;         /* greenlet.settrace()'s; NULL: none */
+    bool finished;               /* the thread ends: nothing switches */
+};
+
+/*
+ * The calling thread's hub, made where there is none.  Borrowed.
+ * NULL with an exception (MemoryError, OSError: no descriptors left).
+ */
+struct hub *hub_make(struct celext_state *state);
+
+static inline struct hub *
+hub_get(struct celext_state *state)
+{
+    struct cel__worker *worker = cel__worker();
+
+    return cel__likely(worker != NULL) ? worker->embedder : hub_make(state);
+}
+
+/* The glet that runs now in this hub's thread.  Borrowed. */
+static inline struct glet *
+hub_current(const struct hub *hub)
+{
+    struct cel__coro *coro = hub->worker->current;
+
+    return coro == &hub->worker->root ? hub->main : (struct glet *)coro;
+}
+
+/*
+ * Drop the references that greenlets gave up when they switched away or
+ * ended: the first thing after every switch.  May run any Python code.
+ */
+void hub_tidy_up(struct hub *hub);
+
+static inline void
+hub_tidy(struct hub *hub)
+{
+    if (hub->leaving != NULL || hub->untidy) {
+        hub_tidy_up(hub);
+    }
+}
+
+/*
+ * Park the current greenlet, with its thread state's fields put away.
+ *
+ * Suspends.  Returns 0 (woken, perhaps for nothing), 1 (`deadline` passed) or
+ * -1 with an exception: killed, Timeout, LoopExit, or called in the hub.
+ */
+int hub_park(struct hub *hub, cel_time deadline, const char *what);
+
+/*
+ * Wait until `wait`, which the caller has put in a queue, is done.
+ *
+ * Suspends the greenlet.  Returns 1 (wait->result is valid), 0 (`deadline`
+ * passed), or -1 with an exception (killed, Timeout, LoopExit, called in the
+ * hub).  After 0 and -1 `wait` is in no queue; after -1 wait->done tells
+ * whether a wake-up was received that must be undone or passed on.
+ */
+int hub_wait(struct hub *hub, struct cel__wait *wait, cel_time deadline,
+             const char *what);
+
+/*
+ * Run `op` (see io/backend.h) to its end; buffers stay pinned by the caller.
+ *
+ * Suspends.  Returns true with the result in `*result` (a negative errno is
+ * a result too; -ETIMEDOUT where `deadline` passed), or false with an
+ * exception; then the operation had no effect.
+ */
+bool hub_await(struct hub *hub, struct cel__op *op, cel_time deadline,
+               const char *what, int64_t *result);
+
+/*
+ * Wait until `fd` is ready for one of `events` (CEL__READABLE, …).
+ * Suspends.  As hub_await(); the result is what it is ready for.
+ */
+bool hub_await_fd(struct hub *hub, int fd, uint32_t events, cel_time deadline,
+                  const char *what, int64_t *result);
+
+/*
+ * Wait until somebody switches to the current greenlet by hand.
+ * Suspends.  Returns what was handed over, new, or NULL with an exception.
+ */
+PyObject *hub_switch_out(struct hub *hub);
+
+/* Let the others run.  Suspends.  Returns 0, or -1 with an exception. */
+int hub_yield(struct hub *hub);
+
+/* Suspend until `deadline`.  Returns 0, or -1 with an exception. */
+int hub_sleep(struct hub *hub, cel_time deadline);
+
+/*
+ * After a call that did not have to wait: yield if it is time.
+ * May suspend.  Returns 0, or -1 with an exception.
+ */
+static inline int
+hub_spend(struct hub *hub)
+{
+    return cel__unlikely(cel__worker_spent(hub->worker)) ? hub_yield(hub) : 0;
+}
+
+/*
+ * Let `exc` (an exception instance; a new reference is taken) be raised in
+ * `glet` of this thread, in its turn: where it waits now, or when it next
+ * does.  An unstarted one dies of it.  Does not suspend and runs no Python:
+ * a timer may call it.  Returns 0, or -1 where memory is short.
+ */
+int hub_throw_later(struct glet *glet, PyObject *exc);
+
+/* Take back what hub_throw_later() has not delivered yet, if it is there. */
+void hub_throw_cancel(struct glet *glet, PyObject *exc);
+
+/*
+ * Make `call` ready to be queued: its room in the run queue is reserved until
+ * hub_call_fini().  Returns 0, or -1 with MemoryError.
+ */
+int hub_call_init(struct hub *hub, struct hub_call *call,
+                  void (*fn)(struct hub_call *call));
+void hub_call_fini(struct hub_call *call);
+
+/* Queue it; harmless where it is queued.  Runs no Python, cannot fail. */
+void hub_call_queue(struct hub_call *call);
+
+/* Queue callable(*args) for the hub.  Returns a Callback object, new, whose
+   stop() takes it back; NULL with an exception. */
+PyObject *hub_run_callback(struct hub *hub, PyObject *callable,
+                           PyObject *args);
+
+/*
+ * The exception that is set now came out of a greenlet or callback (`context`,
+ * may be NULL) that nobody waits for: hand it to Hub.handle_error().  None is
+ * set after.
+ */
+void hub_report(struct hub *hub, PyObject *context);
+
+/*
+ * `timeout` as users give it: None (no deadline) or a number of seconds; a
+ * negative one or 0 is CEL_AT_ONCE.  Returns 0, or -1 with TypeError,
+ * ValueError (nan) or OverflowError.
+ */
+int celext_deadline(PyObject *timeout, cel_time *deadline);
+
+/* Raise the OSError of a negative errno.  Returns NULL. */
+PyObject *celext_oserror(int64_t code);
+
+#endif

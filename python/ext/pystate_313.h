@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CPython 3.13.  See pystate.h for what is asked of this file.
+ *
+ * Mirrors struct _ts in Include/cpython/pystate.h.  The cframe is gone: the
+ * current frame is a field.  The trashcan goes by c_recursion_remaining.
+ * previous_executor belongs to the experimental JIT.  critical_section is
+ * always 0 on builds with the GIL.
+ */
+#ifndef CELEXT_PYSTATE_313_H
+#define CELEXT_PYSTATE_313_H
+
+#ifdef Py_GIL_DISABLED
+#error "celadon does not support free-threaded builds yet"
+#endif
+
+#define PYSTATE_STACK ((size_t)512 * 1024)
+
+/* See pystate_312.h. */
+#define PYSTATE_C_LEVEL 700
+
+struct pystate_own {
+    struct _PyInterpreterFrame *frame;
+    PyObject *executor; /* previous_executor */
+    int depth;          /* py_recursion_limit - py_recursion_remaining */
+    int c_left;         /* c_recursion_remaining */
+    int tracing;
+    int event; /* what_event */
+};
+
+static inline void
+pystate_own_save(PyThreadState *ts, struct pystate_own *own)
+{
+    own->frame = ts->current_frame;
+    own->executor = ts->previous_executor;
+    own->depth = ts->py_recursion_limit - ts->py_recursion_remaining;
+    own->c_left = ts->c_recursion_remaining;
+    own->tracing = ts->tracing;
+    own->event = ts->what_event;
+}
+
+static inline void
+pystate_own_load(PyThreadState *ts, struct pystate_own *own,
+                 const struct cel__stack *stack)
+{
+    (void)stack;
+    ts->current_frame = own->frame;
+    ts->previous_executor = own->executor;
+    ts->py_recursion_remaining = ts->py_recursion_limit - own->depth;
+    ts->c_recursion_remaining = own->c_left;
+    ts->tracing = own->tracing;
+    ts->what_event = own->event;
+}
+
+static inline void
+pystate_own_begin(PyThreadState *ts, struct pystate_own *own,
+                  const struct cel__stack *stack)
+{
+    (void)own;
+    ts->current_frame = NULL;
+    ts->previous_executor = NULL;
+    ts->py_recursion_remaining = ts->py_recursion_limit;
+    ts->c_recursion_remaining = (int)((stack->top - stack->low) /
+                                      PYSTATE_C_LEVEL);
+    ts->tracing = 0;
+    ts->what_event = -1;
+}
+
+static inline void
+pystate_own_end(PyThreadState *ts, struct pystate_own *own)
+{
+    (void)own;
+    ts->current_frame = NULL;
+}
+
+static inline void
+pystate_own_swap_frame(PyThreadState *ts, struct pystate_own *own)
+{
+    struct _PyInterpreterFrame *frame = ts->current_frame;
+
+    ts->current_frame = own->frame;
+    own->frame = frame;
+}
+
+#endif
