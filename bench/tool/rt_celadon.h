@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Celadon under the names that core.c knows a coroutine library by.
+ *
+ * Inline, so that what is measured is the library's call and not ours.
+ */
+#ifndef BENCH_RT_CELADON_H
+#define BENCH_RT_CELADON_H
+
+#include "celadon/run.h"
+#include "tool.h"
+
+#define RT_NAME "celadon"
+
+/** What a coroutine is to call; it must stay until the coroutine ends. */
+struct rt_call {
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+typedef cel_coro *rt_coro;
+
+/** Run `fn` in the library's first coroutine and return what it returns. */
+static inline int
+rt_run(int (*fn)(void *arg), void *arg)
+{
+    return cel_run(fn, arg, NULL);
+}
+
+static inline rt_coro
+rt_go(const struct rt_call *call)
+{
+    rt_coro coro;
+
+    int err = cel_go(&coro, call->fn, call->arg);
+    if (err < 0) {
+        tool_die("cel_go: error %d", -err);
+    }
+    return coro;
+}
+
+static inline void
+rt_join(rt_coro coro)
+{
+    int err = cel_join(coro, CEL_FOREVER);
+    if (err < 0) {
+        tool_die("cel_join: error %d", -err);
+    }
+}
+
+static inline void
+rt_yield(void)
+{
+    (void)cel_yield();
+}
+
+/** Sleep for longer than anybody waits. */
+static inline void
+rt_park(void)
+{
+    (void)cel_sleep(cel_after(3600 * CEL_SEC));
+}
+
+#endif
