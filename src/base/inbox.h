@@ -35,17 +35,17 @@ cel__inbox_init(struct cel__inbox *inbox)
 static inline bool
 cel__inbox_push(struct cel__inbox *inbox, struct cel__message *message)
 {
-    struct cel__message *top =
-        atomic_load_explicit(&inbox->top, memory_order_relaxed);
+    struct cel__message *top = atomic_load_explicit(&inbox->top,
+                                                    memory_order_relaxed);
 
     do {
         message->next = top;
         /* Release: pairs with the acquire in cel__inbox_take().  The success
            order is seq_cst, for the push must also be ordered before the
            reading of the receiver's `asleep` flag (see sched/worker.c). */
-    } while (!atomic_compare_exchange_weak_explicit(
-        &inbox->top, &top, message, memory_order_seq_cst,
-        memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&inbox->top, &top, message,
+                                                    memory_order_seq_cst,
+                                                    memory_order_relaxed));
     return top == NULL;
 }
 
@@ -60,8 +60,8 @@ static inline struct cel__message *
 cel__inbox_take(struct cel__inbox *inbox)
 {
     /* Acquire: pairs with the release in cel__inbox_push(). */
-    struct cel__message *top =
-        atomic_exchange_explicit(&inbox->top, NULL, memory_order_acquire);
+    struct cel__message *top = atomic_exchange_explicit(&inbox->top, NULL,
+                                                        memory_order_acquire);
     struct cel__message *oldest = NULL;
 
     while (top != NULL) {

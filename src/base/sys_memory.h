@@ -64,7 +64,8 @@ cel__sys_mincore(void *address, size_t len, unsigned char *pages)
     return err;
 }
 
-/* What /proc/PID/maps is to call this memory.  Returns -EINVAL where the kernel does not do that. */
+/* What /proc/PID/maps is to call this memory.  Returns -EINVAL where the
+   kernel does not do that. */
 static inline int
 cel__sys_name_memory(void *address, size_t len, const char *name)
 {

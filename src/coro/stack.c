@@ -56,7 +56,7 @@
 
 /* Colours are multiples of a cache line.  32 of them fill half a page; with
    a tail there is less room, see top_of(). */
-#define LINE         64
+#define LINE         ((size_t)64)
 #define COLOURS      32U
 #define COLOURS_TAIL 5U
 
@@ -128,7 +128,7 @@ top_of(const struct cel__stackpool *pool, char *piece, unsigned index)
 
     /* 5 and 32 have no common factor: neighbours are 320 bytes apart. */
     if (pool->tail == 0) {
-        return edge - (size_t)(index * 5 % COLOURS) * LINE;
+        return edge - index * 5 % COLOURS * LINE;
     }
     /* The tail's share at the end of the page, the rest is the C stack's:
        2.5 KiB and up to four lines more. */

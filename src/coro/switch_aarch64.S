@@ -231,7 +231,7 @@ coroutine_start:
         .long   16                      /* bytes of the properties */
         .long   5                       /* NT_GNU_PROPERTY_TYPE_0 */
         .asciz  "GNU"
-        .long   0xc0000000              /* GNU_PROPERTY_AARCH64_FEATURE_1_AND */
+        .long   0xc0000000              /* ..._AARCH64_FEATURE_1_AND */
         .long   4
         .long   1                       /* BTI */
         .long   0

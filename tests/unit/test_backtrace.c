@@ -111,10 +111,6 @@ ask_gdb(void)
     char self[256];
     char line[1024];
 
-    if (system("gdb --version >/dev/null 2>&1") !=
-        0) { /* NOLINT(cert-env33-c) */
-        SKIP("no gdb");
-    }
     if (strcmp(machine(), "x86_64") != 0) {
         SKIP("the commands know the frame of x86-64 only");
     }
@@ -125,14 +121,14 @@ ask_gdb(void)
     CHECK_GT(n, 0);
     self[n] = '\0';
     (void)snprintf(line, sizeof(line), command, self);
-    FILE *pipe = popen(line, "r"); /* NOLINT(cert-env33-c) */
+    FILE *pipe = popen(line, "r"); /* NOLINT(cert-env33-c): our words */
     CHECK(pipe != NULL);
     size_t len = fread(said, 1, sizeof(said) - 1, pipe);
     said[len] = '\0';
     (void)pclose(pipe);
     printf("%s\n", said);
     if (strstr(said, "RUNNING") == NULL || strstr(said, "#0") == NULL) {
-        SKIP("gdb cannot run programs here");
+        SKIP("no gdb, or it cannot run programs here");
     }
 }
 

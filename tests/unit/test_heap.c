@@ -2,6 +2,7 @@
 /* The timer heap against the plainest model there is. */
 #include "base/heap.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "tap.h"
@@ -134,5 +135,28 @@ TEST(the_check_sees_a_broken_order)
     CHECK(!cel__heap_check(&heap));
     nodes[2].index = 2;
     CHECK(cel__heap_check(&heap));
+    cel__heap_fini(&heap);
+}
+
+TEST(where_memory_is_short_the_heap_is_as_it_was)
+{
+    struct cel__heap heap;
+    struct cel__heap_node nodes[3];
+
+    if (!CEL__HARD) {
+        SKIP("not a hard build");
+    }
+    CHECK_EQ(setenv("CELADON_FAULT", "malloc:2:ENOMEM", 1), 0);
+    cel__heap_init(&heap);
+    for (int i = 0; i < 3; i++) {
+        cel__heap_node_init(&nodes[i]);
+        CHECK_EQ(cel__heap_insert(&heap, &nodes[i], 9 - i),
+                 i < 2 ? 0 : -ENOMEM);
+    }
+    CHECK(!cel__heap_has(&nodes[2]));
+    CHECK_EQ(heap.count, 2);
+    CHECK(cel__heap_check(&heap));
+    CHECK_EQ(cel__heap_insert(&heap, &nodes[2], 1), 0);
+    CHECK_EQ(cel__heap_least(&heap), 1);
     cel__heap_fini(&heap);
 }

@@ -32,7 +32,7 @@ find(const void *address, const char **its_name, uint64_t *id, size_t *size)
 
 /* No limit but the guard. */
 __attribute__((noinline)) static int
-recurse(volatile char *before)
+recurse(const volatile char *before)
 {
     volatile char here[256];
 

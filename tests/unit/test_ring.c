@@ -2,6 +2,9 @@
 /* The run queue's ring: order, growth at every offset, the rare operations. */
 #include "base/ring.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 #include "tap.h"
 
 /* Numbers as pointers. */
@@ -137,4 +140,36 @@ TEST(shuffling_loses_nothing_and_is_the_same_for_the_same_seed)
     CHECK_GT(moved, 50);
     cel__ring_fini(&rings[0]);
     cel__ring_fini(&rings[1]);
+}
+
+TEST(where_memory_is_short_the_ring_is_as_it_was)
+{
+    struct cel__ring ring;
+    uint32_t n = 0;
+
+    if (!CEL__HARD) {
+        SKIP("not a hard build");
+    }
+    CHECK_EQ(setenv("CELADON_FAULT", "malloc:3:ENOMEM", 1), 0);
+    CHECK_EQ(cel__ring_init(&ring), 0);
+    while (cel__ring_reserve(&ring) == 0) {
+        cel__ring_put(&ring, item(n++));
+    }
+    CHECK_EQ(ring.reserved, n);
+    CHECK_EQ(ring.mask + 1, n);
+    for (uintptr_t i = 0; i < n; i++) {
+        CHECK_PTR(cel__ring_take(&ring), item(i));
+    }
+    cel__ring_fini(&ring);
+}
+
+TEST(a_ring_may_fail_to_be_made)
+{
+    struct cel__ring ring;
+
+    if (!CEL__HARD) {
+        SKIP("not a hard build");
+    }
+    CHECK_EQ(setenv("CELADON_FAULT", "malloc:1:ENOMEM", 1), 0);
+    CHECK_EQ(cel__ring_init(&ring), -ENOMEM);
 }

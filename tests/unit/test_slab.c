@@ -2,6 +2,7 @@
 /* Slabs: zeroed, aligned, last freed first used, stale but readable. */
 #include "base/slab.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "tap.h"
@@ -76,6 +77,21 @@ TEST(objects_larger_than_a_block_can_be_had)
     char *object = cel__slab_take(&slab);
     CHECK(object != NULL);
     memset(object, 1, 100000);
+    CHECK(cel__slab_take(&slab) != NULL);
+    cel__slab_fini(&slab);
+}
+
+TEST(where_memory_is_short_there_is_no_object)
+{
+    struct cel__slab slab;
+
+    if (!CEL__HARD) {
+        SKIP("not a hard build");
+    }
+    CHECK_EQ(setenv("CELADON_FAULT", "malloc:1:ENOMEM", 1), 0);
+    cel__slab_init(&slab, 64);
+    CHECK(cel__slab_take(&slab) == NULL);
+    CHECK_EQ(slab.nused, 0);
     CHECK(cel__slab_take(&slab) != NULL);
     cel__slab_fini(&slab);
 }

@@ -229,8 +229,8 @@ TEST(a_stack_used_deeply_gives_its_lower_pages_back)
         char *shared = page_of(stacks[i].top);
 
         CHECK_EQ(resident(stacks[i].low, shared - PAGE), 0);
-        CHECK_EQ(resident(shared + 2 * PAGE, stacks[i].end), 0);
-        kept += resident(shared - PAGE, shared + 2 * PAGE);
+        CHECK_EQ(resident(shared + PAGE + PAGE, stacks[i].end), 0);
+        kept += resident(shared - PAGE, shared + PAGE + PAGE);
     }
     CHECK_EQ(kept, 300 * 3);
     cel__stackpool_fini(&pool);
@@ -460,4 +460,30 @@ TEST(ten_thousand_stacks_are_few_mappings)
         SKIP("no MADV_GUARD_INSTALL here (Linux 6.13)");
     }
     CHECK_LT(lines, 500);
+}
+
+TEST(where_memory_is_short_no_promise_is_made)
+{
+    if (!CEL__HARD) {
+        SKIP("not a hard build");
+    }
+    CHECK_EQ(setenv("CELADON_FAULT", "malloc:1:ENOMEM", 1), 0);
+    cel__stackpool_init(&pool, 65536, 0);
+    /* A slab of two, and not a smaller one, for that is none. */
+    CHECK_EQ(cel__stackpool_reserve(&pool), -ENOMEM);
+    CHECK_EQ(pool.nreserved, 0);
+    CHECK_EQ(pool.nmade, 0);
+    CHECK_EQ(cel__stackpool_reserve(&pool), 0);
+    cel__stackpool_release(&pool);
+    cel__stackpool_fini(&pool);
+}
+
+TEST(a_guard_that_cannot_be_marked_is_protected)
+{
+    if (!CEL__HARD) {
+        SKIP("not a hard build");
+    }
+    /* The first advice is about huge pages. */
+    CHECK_EQ(setenv("CELADON_FAULT", "madvise:2:ENOMEM", 1), 0);
+    check_guards(65536, 0);
 }

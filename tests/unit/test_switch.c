@@ -97,31 +97,52 @@ TEST(the_entry_sees_an_aligned_stack)
 }
 
 /* Keeps so many values alive over the switch that all callee-saved registers
-   are in use, and spoils them for the other side. */
+   are in use, and spoils them for the other side.  Returns a sum of them that
+   is another one when two are swapped. */
 __attribute__((noinline)) static double
+/* NOLINTNEXTLINE(readability-function-size) */
 mix(struct pair *pair, swap *go, void **from, void *const *to, long seed)
 {
-    volatile long source = seed;
-    long a = source, b = source * 2, c = source * 3, d = source * 5;
-    long e = source * 7, f = source * 11, g = source * 13, h = source * 17;
-    volatile double fsource = (double)seed;
-    double p = fsource, q = fsource / 2, r = fsource / 3, s = fsource / 4;
-    double t = fsource / 5, u = fsource / 6, v = fsource / 7, w = fsource / 8;
+    volatile long whole = seed;
+    volatile double real = (double)seed;
+    long a = whole * 1;
+    long b = whole * 3;
+    long c = whole * 5;
+    long d = whole * 7;
+    long e = whole * 9;
+    long f = whole * 11;
+    long g = whole * 13;
+    long h = whole * 15;
+    double p = real / 1;
+    double q = real / 2;
+    double r = real / 3;
+    double s = real / 4;
+    double t = real / 5;
+    double u = real / 6;
+    double v = real / 7;
+    double w = real / 8;
 
     pair->count++;
     go(from, *to);
-    long whole = a + b * 10 + c * 100 + d * 1000 + e * 10000 + f * 100000 +
-                 g * 1000000 + h * 10000000;
-    double real = p + q * 2 + r * 3 + s * 4 + t * 5 + u * 6 + v * 7 + w * 8;
-    return (double)whole + real;
+    long sum = a + b * 3 + c * 9 + d * 27 + e * 81 + f * 243 + g * 729 +
+               h * 2187;
+    return (double)sum + p + q * 3 + r * 9 + s * 27 + t * 81 + u * 243 +
+           v * 729 + w * 2187;
 }
 
+/* What mix() should return. */
 static double
 mixed(long seed)
 {
-    return (double)(seed * (1 + 20 + 300 + 5000 + 70000 + 1100000 + 13000000 +
-                            170000000)) +
-           8 * (double)seed;
+    double sum = 0;
+    double factor = 1;
+
+    for (int i = 0; i < 8; i++) {
+        sum += factor * (double)(seed * (2 * i + 1));
+        sum += factor * (double)seed / (i + 1);
+        factor *= 3;
+    }
+    return sum;
 }
 
 static void
@@ -131,7 +152,7 @@ mix_for_ever(void *arg)
 
     for (long seed = 1;; seed++) {
         double got = mix(pair, pair->back, &pair->other, &pair->test, -seed);
-        CHECK(fabs(got - mixed(-seed)) < 0.5);
+        CHECK(fabs(got - mixed(-seed)) < 0.001);
     }
 }
 
@@ -143,7 +164,7 @@ TEST(registers_survive_a_switch)
         prepare(&pair, swaps[i], swaps[i], mix_for_ever);
         for (long seed = 1; seed < 1000; seed++) {
             double got = mix(&pair, pair.there, &pair.test, &pair.other, seed);
-            CHECK(fabs(got - mixed(seed)) < 0.5);
+            CHECK(fabs(got - mixed(seed)) < 0.001);
         }
         CHECK_EQ(pair.count, 999 * 2);
         free(pair.stack);
