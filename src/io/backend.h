@@ -79,6 +79,9 @@ struct cel__op {
     /* RECV, SEND, READ, WRITE: go on until all of `len` has moved, or the
        stream ends. */
     bool whole;
+    /* POLL: a call has just been refused with -EAGAIN, or the ready bits say
+       that it would be: wait for the next edge and don't ask poll(2). */
+    bool tried;
     int fd;
     int flags;       /* of the system call */
     uint32_t events; /* CEL__OP_POLL: what is waited for, as poll(2) */

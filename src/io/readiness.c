@@ -59,7 +59,7 @@ try_first(const struct cel__fd *entry, const struct cel__op *op)
 
     switch (op->code) {
     case CEL__OP_POLL:
-        return entry != NULL && entry->edge != 0;
+        return entry != NULL && entry->edge != 0 && !op->tried;
     case CEL__OP_CONNECT:
         return false;
     case CEL__OP_ACCEPT:
@@ -71,9 +71,9 @@ try_first(const struct cel__fd *entry, const struct cel__op *op)
         return true;
     }
     /* Where the kernel will be asked to watch from now on it tells what is
-       ready already, so a hard build may wait for everything. */
+       ready already, so a hard build may wait for that. */
     if (CEL__HARD && (entry == NULL || (entry->edge & bit) == 0) &&
-        cel__dice(4) == 0) {
+        cel__dice(4) == 0 && cel__op_look(op->fd, bit) == bit) {
         return false;
     }
     return cel__fd_worth_trying(entry, bit);
