@@ -21,9 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stddef.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -31,89 +29,18 @@
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "base/sys_call.h"
+#include "base/sys_socket.h"
 
 #if CEL__HAVE_EPOLL
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/sendfile.h>
 #endif
-
-/* Set `n` to what fn args comes to, or to the fault that is due. */
-#define CEL__SYS_ONCE(n, fn, args)                                            \
-    do {                                                                      \
-        (n) = -cel__fault(#fn);                                               \
-        if ((n) == 0) {                                                       \
-            (n) = fn args;                                                    \
-            if ((n) == -1) {                                                  \
-                (n) = -errno;                                                 \
-            }                                                                 \
-        }                                                                     \
-    } while (0)
-
-/* The same, and again as long as signals interrupt it. */
-#define CEL__SYS(n, fn, args)                                                 \
-    do {                                                                      \
-        CEL__SYS_ONCE(n, fn, args);                                           \
-    } while ((n) == -EINTR)
 
 /*
  * Bytes in and out.
  */
-
-static inline ssize_t
-cel__sys_recv(int fd, void *buf, size_t len, int flags)
-{
-    ssize_t n;
-
-    CEL__SYS(n, recv, (fd, buf, len, flags));
-    return n;
-}
-
-static inline ssize_t
-cel__sys_send(int fd, const void *buf, size_t len, int flags)
-{
-    ssize_t n;
-
-    CEL__SYS(n, send, (fd, buf, len, flags));
-    return n;
-}
-
-static inline ssize_t
-cel__sys_recvfrom(int fd, void *buf, size_t len, int flags,
-                  struct sockaddr *addr, socklen_t *addrlen)
-{
-    ssize_t n;
-
-    CEL__SYS(n, recvfrom, (fd, buf, len, flags, addr, addrlen));
-    return n;
-}
-
-static inline ssize_t
-cel__sys_sendto(int fd, const void *buf, size_t len, int flags,
-                const struct sockaddr *addr, socklen_t addrlen)
-{
-    ssize_t n;
-
-    CEL__SYS(n, sendto, (fd, buf, len, flags, addr, addrlen));
-    return n;
-}
-
-static inline ssize_t
-cel__sys_recvmsg(int fd, struct msghdr *msg, int flags)
-{
-    ssize_t n;
-
-    CEL__SYS(n, recvmsg, (fd, msg, flags));
-    return n;
-}
-
-static inline ssize_t
-cel__sys_sendmsg(int fd, const struct msghdr *msg, int flags)
-{
-    ssize_t n;
-
-    CEL__SYS(n, sendmsg, (fd, msg, flags));
-    return n;
-}
 
 static inline ssize_t
 cel__sys_read(int fd, void *buf, size_t len)
@@ -149,112 +76,6 @@ cel__sys_writev(int fd, const struct iovec *iov, int count)
 
     CEL__SYS(n, writev, (fd, iov, count));
     return n;
-}
-
-/*
- * Sockets.
- */
-
-static inline int
-cel__sys_socket(int domain, int type, int protocol)
-{
-    int fd;
-
-    CEL__SYS(fd, socket, (domain, type, protocol));
-    return fd;
-}
-
-static inline int
-cel__sys_socketpair(int domain, int type, int protocol, int fds[2])
-{
-    int err;
-
-    CEL__SYS(err, socketpair, (domain, type, protocol, fds));
-    return err;
-}
-
-static inline int
-cel__sys_bind(int fd, const struct sockaddr *addr, socklen_t addrlen)
-{
-    int err;
-
-    CEL__SYS(err, bind, (fd, addr, addrlen));
-    return err;
-}
-
-static inline int
-cel__sys_listen(int fd, int backlog)
-{
-    int err;
-
-    CEL__SYS(err, listen, (fd, backlog));
-    return err;
-}
-
-static inline int
-cel__sys_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
-{
-    int conn;
-
-    CEL__SYS(conn, accept4, (fd, addr, addrlen, flags));
-    return conn;
-}
-
-/* An interrupted connect goes on in the background, as a non-blocking one
-   does; calling it again would give EALREADY. */
-static inline int
-cel__sys_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
-{
-    int err;
-
-    CEL__SYS_ONCE(err, connect, (fd, addr, addrlen));
-    return err == -EINTR ? -EINPROGRESS : err;
-}
-
-static inline int
-cel__sys_shutdown(int fd, int how)
-{
-    int err;
-
-    CEL__SYS(err, shutdown, (fd, how));
-    return err;
-}
-
-static inline int
-cel__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
-{
-    int err;
-
-    CEL__SYS(err, getsockopt, (fd, level, name, value, len));
-    return err;
-}
-
-static inline int
-cel__sys_setsockopt(int fd, int level, int name, const void *value,
-                    socklen_t len)
-{
-    int err;
-
-    CEL__SYS(err, setsockopt, (fd, level, name, value, len));
-    return err;
-}
-
-static inline int
-cel__sys_getsockname(int fd, struct sockaddr *addr, socklen_t *addrlen)
-{
-    int err;
-
-    CEL__SYS(err, getsockname, (fd, addr, addrlen));
-    return err;
-}
-
-static inline int
-cel__sys_getpeername(int fd, struct sockaddr *addr, socklen_t *addrlen)
-{
-    int err;
-
-    CEL__SYS(err, getpeername, (fd, addr, addrlen));
-    return err;
 }
 
 /*
@@ -320,6 +141,15 @@ cel__sys_ppoll(struct pollfd *fds, nfds_t count,
 }
 
 #if CEL__HAVE_EPOLL
+
+static inline ssize_t
+cel__sys_sendfile(int out, int in, off_t *offset, size_t len)
+{
+    ssize_t n;
+
+    CEL__SYS(n, sendfile, (out, in, offset, len));
+    return n;
+}
 
 static inline int
 cel__sys_eventfd(unsigned value, int flags)

@@ -7,9 +7,13 @@
 #ifndef CEL_SYS_MEMORY_H
 #define CEL_SYS_MEMORY_H
 
+#include <signal.h>
+#include <stddef.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/types.h>
 
-#include "base/sys.h"
+#include "base/sys_call.h"
 
 /* On success the address is in `*out`; on failure it is left alone. */
 static inline int

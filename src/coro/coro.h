@@ -29,11 +29,11 @@
 struct cel__worker;
 
 enum cel__coro_state {
-    CEL__NEW,       /* never ran, in no queue */
-    CEL__READY,     /* in the run queue */
-    CEL__RUNNING,   /* worker->current */
-    CEL__PARKED,    /* suspended until somebody wakes or resumes it */
-    CEL__DEAD       /* finished */
+    CEL__NEW,     /* never ran, in no queue */
+    CEL__READY,   /* in the run queue */
+    CEL__RUNNING, /* worker->current */
+    CEL__PARKED,  /* suspended until somebody wakes or resumes it */
+    CEL__DEAD     /* finished */
 };
 
 /*

@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/sys.h"
 #include "base/sys_memory.h"
 
 /* Linux 6.13: mark pages. */

@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/sys.h"
 #include "base/sys_memory.h"
 
 /* Bytes of an alternate stack: the kernel's frame with every register of the

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/sys.h"
 #include "base/sys_memory.h"
 #include "tap.h"
 

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a system call's errno becomes its result; see sys.h.
+ *
+ * Threads: any.
+ */
+#ifndef CEL_SYS_CALL_H
+#define CEL_SYS_CALL_H
+
+#include <errno.h>
+
+#include "base/fault.h"
+
+/* Set `n` to what fn args comes to, or to the fault that is due. */
+#define CEL__SYS_ONCE(n, fn, args)                                            \
+    do {                                                                      \
+        (n) = -cel__fault(#fn);                                               \
+        if ((n) == 0) {                                                       \
+            (n) = fn args;                                                    \
+            if ((n) == -1) {                                                  \
+                (n) = -errno;                                                 \
+            }                                                                 \
+        }                                                                     \
+    } while (0)
+
+/* The same, and again as long as signals interrupt it. */
+#define CEL__SYS(n, fn, args)                                                 \
+    do {                                                                      \
+        CEL__SYS_ONCE(n, fn, args);                                           \
+    } while ((n) == -EINTR)
+
+#endif
