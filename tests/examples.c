@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The examples, run as a user runs them.
+ */
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tap.h"
+
+/* The path of the example `name`. */
+static const char *
+path_of(const char *name)
+{
+    static char path[512];
+    const char *folder = getenv("CELADON_EXAMPLES");
+
+    if (folder == NULL) {
+        SKIP("CELADON_EXAMPLES does not say where they are");
+    }
+    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+    return path;
+}
+
+/* Run a command; its exit status, and what it printed. */
+static int
+run(const char *command, char *text, size_t size)
+{
+    FILE *pipe = popen(command, "r");
+
+    CHECK(pipe != NULL);
+    size_t len = fread(text, 1, size - 1, pipe);
+    text[len] = '\0';
+    int status = pclose(pipe);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Run the example with arguments; it must succeed. */
+static void
+expect(const char *name, const char *args, char *text, size_t size)
+{
+    char command[640];
+
+    (void)snprintf(command, sizeof(command), "'%s' %s", path_of(name), args);
+    CHECK_EQ(run(command, text, size), 0);
+}
+
+/* A port that nobody listens on just now. */
+static int
+free_port(void)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET};
+    socklen_t len = sizeof(in);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK_EQ(bind(fd, (const struct sockaddr *)&in, sizeof(in)), 0);
+    CHECK_EQ(getsockname(fd, (struct sockaddr *)&in, &len), 0);
+    close(fd);
+    return ntohs(in.sin_port);
+}
+
+TEST(hello_talks)
+{
+    char text[512];
+
+    expect("hello", "", text, sizeof(text));
+    CHECK_STR(text, "Hello! Who are you?\n"
+                    "Hello, Ada! Where from?\n"
+                    "London? How nice!\n"
+                    "(the end)\n");
+}
+
+TEST(echo_answers_everyone_at_once)
+{
+    char port[16];
+    char line[128];
+    char args[64];
+    int out[2];
+
+    const char *echo = path_of("echo");
+    (void)snprintf(port, sizeof(port), "%d", free_port());
+    CHECK_EQ(pipe(out), 0);
+    pid_t child = fork();
+    CHECK_GE(child, 0);
+    if (child == 0) {
+        dup2(out[1], STDOUT_FILENO);
+        execl(echo, echo, port, (char *)NULL);
+        _exit(127);
+    }
+    close(out[1]);
+    FILE *said = fdopen(out[0], "r");
+    CHECK(said != NULL && fgets(line, sizeof(line), said) != NULL);
+    CHECK(strstr(line, port) != NULL);
+    (void)snprintf(args, sizeof(args), "127.0.0.1 %s 400", port);
+    expect("fanout", args, line, sizeof(line));
+    CHECK(strncmp(line, "400 of 400 answered", 19) == 0);
+    (void)snprintf(args, sizeof(args), "localhost %s 1", port);
+    expect("fanout", args, line, sizeof(line));
+    CHECK_EQ(kill(child, SIGTERM), 0);
+    CHECK_EQ(waitpid(child, NULL, 0), child);
+    (void)fclose(said);
+}
+
+TEST(what_can_not_be_done_is_said)
+{
+    char text[512];
+    char command[640];
+
+    (void)snprintf(command, sizeof(command), "'%s' 127.0.0.1 1 2 2>&1",
+                   path_of("fanout"));
+    CHECK_EQ(run(command, text, sizeof(text)), 1);
+    CHECK(strstr(text, "0 of 2 answered") != NULL);
+    (void)snprintf(command, sizeof(command), "'%s' 2>&1", path_of("echo"));
+    CHECK_EQ(run(command, text, sizeof(text)), 1);
+    CHECK(strstr(text, "echo PORT: ") != NULL);
+}
