@@ -79,8 +79,8 @@ struct cel__op {
     /* RECV, SEND, READ, WRITE: go on until all of `len` has moved, or the
        stream ends. */
     bool whole;
-    /* POLL: a call has just been refused with -EAGAIN, or the ready bits say
-       that it would be: wait for the next edge and don't ask poll(2). */
+    /* POLL: a call has been refused with -EAGAIN, so the ready bits that are
+       clear can be believed: don't ask poll(2), wait for the next edge. */
     bool tried;
     int fd;
     int flags;       /* of the system call */

@@ -38,7 +38,7 @@ static bool
 grow(struct cel__fd_table *table, uint32_t count)
 {
     struct cel__fd **chunks = cel__alloc_resize(table->chunks,
-                                                count * sizeof(*chunks));
+                                                count * sizeof(void *));
 
     if (chunks == NULL) {
         return false;

@@ -32,17 +32,17 @@ open_with(struct cel__loop *loop, const struct cel__backend *backend)
 }
 
 int
-cel__loop_open(struct cel__loop *loop, const char *name)
+cel__loop_open(struct cel__loop *loop, const char *backend)
 {
     int err = -EINVAL;
 
-    if (name == NULL) {
-        name = getenv("CELADON_BACKEND");
+    if (backend == NULL) {
+        backend = getenv("CELADON_BACKEND");
     }
     *loop = (struct cel__loop){.forks = cel__fork_count()};
     cel__fd_table_init(&loop->fds);
     for (size_t i = 0; i < NBACKENDS; i++) {
-        if (name == NULL || *name == '\0') {
+        if (backend == NULL || *backend == '\0') {
             err = open_with(loop, backends[i]);
             /* A sandbox may forbid the best one; what else fails would fail
                with the next one too. */
@@ -50,7 +50,7 @@ cel__loop_open(struct cel__loop *loop, const char *name)
                 return err;
             }
         }
-        else if (strcmp(name, backends[i]->name) == 0) {
+        else if (strcmp(backend, backends[i]->name) == 0) {
             return open_with(loop, backends[i]);
         }
     }

@@ -59,7 +59,8 @@ try_first(const struct cel__fd *entry, const struct cel__op *op)
 
     switch (op->code) {
     case CEL__OP_POLL:
-        return entry != NULL && entry->edge != 0 && !op->tried;
+        return entry != NULL && entry->edge != 0 &&
+               (!op->tried || (entry->edge & entry->ready & op->events) != 0);
     case CEL__OP_CONNECT:
         return false;
     case CEL__OP_ACCEPT:

@@ -19,10 +19,10 @@
  * First half of submit(): try `op` where that may succeed, else queue it.
  *
  * Returns 1 where it ended, 0 where it is queued, as the last of its queue,
- * and the caller must arm its entry, left in `*entry`; or a negative errno.
+ * and the caller must arm its entry, left in `*out`; or a negative errno.
  */
 int cel__readiness_submit(struct cel__loop *loop, struct cel__op *op,
-                          struct cel__fd **entry);
+                          struct cel__fd **out);
 
 /*
  * Second half where arming failed with `err`: take `op` out of its queue

@@ -177,7 +177,10 @@ format_unix(const struct sockaddr_un *un, socklen_t len, char *text)
     }
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)path[i];
-        *text++ = c < ' ' || c == 0x7f ? '?' : path[i];
+        *text++ = path[i];
+        if (c < ' ' || c == 0x7f) {
+            text[-1] = '?';
+        }
     }
     *text = '\0';
 }

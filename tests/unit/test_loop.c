@@ -22,6 +22,8 @@
 
 static int nwaits;
 
+/* The C library's names for their parameters are its own:
+   NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
 int
 epoll_wait(int epoll, struct epoll_event *events, int room, int timeout)
 {
@@ -54,6 +56,8 @@ ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
     return (int)syscall(SYS_ppoll, fds, count, timeout == NULL ? NULL : &copy,
                         NULL, 0);
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 static struct cel__loop *
 open_loop(void)

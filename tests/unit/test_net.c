@@ -361,7 +361,7 @@ no_descriptors(void *arg)
     CHECK_EQ(cel_close(acceptor.conn), 0);
     client = cel_connect((struct sockaddr *)&addr, len, soon());
     CHECK_GE(client, 0);
-    n = use_up(dups);
+    (void)use_up(dups);
     coro = go(accept_one, &acceptor);
     CHECK_EQ(cel_sleep(cel_after(CEL_MSEC)), 0);
     CHECK_EQ(cel_close(acceptor.listener), 0);

@@ -18,6 +18,8 @@
 static int nrecv;
 static int nctl;
 
+/* The C library's names for their parameters are its own:
+   NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
 ssize_t
 recv(int fd, void *buf, size_t len, int flags)
 {
@@ -31,6 +33,8 @@ epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
     nctl++;
     return (int)syscall(SYS_epoll_ctl, epoll, op, fd, event);
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 static struct cel__loop loop;
 
