@@ -248,10 +248,11 @@ pack(PyObject *args, PyObject *kwargs)
     return both;
 }
 
-static void finish(struct hub *hub, struct glet *me, PyObject *result);
+static struct cel__coro *finish(struct hub *hub, struct glet *me,
+                                PyObject *result);
 
 /* What runs on a greenlet's stack. */
-static void
+static struct cel__coro *
 glet_entry(struct cel__coro *coro)
 {
     struct glet *me = (struct glet *)coro;
@@ -297,7 +298,7 @@ glet_entry(struct cel__coro *coro)
         Py_DECREF(args);
         Py_XDECREF(kwargs);
     }
-    finish(hub, me, result);
+    return finish(hub, me, result);
 }
 
 /* GreenletExit ends a greenlet as if it had returned it: `*exc` becomes the
@@ -537,9 +538,9 @@ bequeath(struct hub *hub, struct glet **to, PyObject *result, PyObject *exc)
 
 /*
  * End the running greenlet with `result` (stolen), or, where NULL, with the
- * exception that is set.  Does not return.
+ * exception that is set.  Returns who goes on; NULL: whoever is next.
  */
-static void
+static struct cel__coro *
 finish(struct hub *hub, struct glet *me, PyObject *result)
 {
     PyObject *exc = result == NULL ? celext_take_raised() : NULL;
@@ -577,5 +578,5 @@ finish(struct hub *hub, struct glet *me, PyObject *result)
     }
     me->state = GLET_FINISHED;
     pystate_end(hub->ts, &me->ps);
-    cel__exit(hub->worker, to == NULL ? NULL : glet_coro(to));
+    return to == NULL ? NULL : glet_coro(to);
 }

@@ -21,6 +21,7 @@
 #include <math.h>
 
 #include "base/clock.h"
+#include "base/fork.h"
 #include "ext/compat.h"
 #include "ext/fpenv.h"
 #include "ext/greenlet.h"
@@ -29,6 +30,9 @@
 
 /* The name under which a thread's state keeps what ends its hub. */
 #define KEEPER "celadon._core.hub"
+
+/* The hubs of the process's threads. */
+static struct cel__link hubs = {&hubs, &hubs};
 
 static void
 before_sleep(struct cel__worker *worker)
@@ -247,6 +251,7 @@ hub_end(PyObject *capsule)
     }
     kill_all(hub);
     hub->finished = true;
+    cel__list_remove(&hub->all);
 }
 
 /* Let the thread's state end the hub with it. */
@@ -286,7 +291,6 @@ hub_make(struct celext_state *state)
     struct cel__worker_options options = {
         .stack_size = stack_size(),
         .stack_tail = PYSTATE_TAIL,
-        .returning_switch = true,
         .hooks = {.before_sleep = before_sleep,
                   .after_sleep = after_sleep,
                   .signalled = signalled,
@@ -295,6 +299,7 @@ hub_make(struct celext_state *state)
     };
     hub->ts = PyThreadState_Get();
     hub->state = state;
+    cel__list_init(&hub->all);
     cel__list_init(&hub->dead);
     cel__list_init(&hub->due);
     int err = cel__worker_open(&hub->worker, &options);
@@ -309,7 +314,23 @@ hub_make(struct celext_state *state)
         PyMem_Free(hub);
         return NULL;
     }
+    cel__list_append(&hubs, &hub->all);
     return hub;
+}
+
+struct hub *
+hub_next(const struct hub *hub)
+{
+    const struct cel__link *link = hub == NULL ? &hubs : &hub->all;
+
+    while ((link = link->next) != &hubs) {
+        struct hub *next = cel__container(link, struct hub, all);
+        if (next->worker == cel__worker() ||
+            next->worker->forks == cel__fork_count()) {
+            return next;
+        }
+    }
+    return NULL;
 }
 
 /* ---- waiting */
@@ -502,19 +523,44 @@ op_done(struct cel__op *op)
     cel__wake(op->waiter);
 }
 
+/*
+ * The wait for `op` was ended by the exception that is set, but the operation
+ * had its effect first: that is what the caller gets, and the exception at its
+ * next wait.  Returns whether it is so.
+ */
+static bool
+effect_came_first(struct hub *hub, const struct cel__op *op)
+{
+    if (op->code == CEL__OP_POLL || op->result < 0) {
+        return false;
+    }
+    struct glet *me = hub_current(hub);
+    struct glet_pending *node = PyMem_RawMalloc(sizeof(*node));
+    if (node == NULL) {
+        return false;
+    }
+    node->exc = celext_take_raised();
+    node->next = me->pending;
+    me->pending = node;
+    return true;
+}
+
 bool
 hub_await(struct hub *hub, struct cel__op *op, cel_time deadline,
           const char *what, int64_t *result)
 {
     struct cel__loop *loop = &hub->worker->loop;
 
+    if (hub_spend(hub) < 0) {
+        return false;
+    }
     op->done = op_done;
     op->waiter = hub->worker->current;
     cel__list_init(&op->link);
     int taken = cel__loop_submit(loop, op);
     if (taken != 0) {
         *result = taken < 0 ? taken : op->result;
-        return hub_spend(hub) == 0;
+        return true;
     }
     while (op->state != CEL__OP_IDLE) {
         int ended = hub_park(hub, deadline, what);
@@ -527,7 +573,7 @@ hub_await(struct hub *hub, struct cel__op *op, cel_time deadline,
                 cel__park_firmly(hub->worker, what);
             }
         }
-        if (ended < 0) {
+        if (ended < 0 && !effect_came_first(hub, op)) {
             return false;
         }
     }

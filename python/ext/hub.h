@@ -55,6 +55,7 @@ struct hub {
     struct glet *glet;           /* of the hub greenlet; NULL: not yet made */
     PyObject *leaving;           /* reference given up by who was left by
                                     switch(); dropped by who runs next */
+    struct cel__link all;        /* in the process's, until finished */
     struct cel__link dead;       /* glets of finished greenlets, to be freed
                                     by who runs next */
     struct timeoutobject *fired; /* timeouts that fired, each with a reference
@@ -79,6 +80,13 @@ hub_get(struct celext_state *state)
 
     return cel__likely(worker != NULL) ? worker->embedder : hub_make(state);
 }
+
+/*
+ * The hub after `hub` (NULL: the first) in the process; NULL: no more.  Those
+ * of threads that have ended, or stayed behind in a fork, are passed over.
+ * Borrowed; with the GIL their owners stand still.
+ */
+struct hub *hub_next(const struct hub *hub);
 
 /* The glet that runs now in this hub's thread.  Borrowed. */
 static inline struct glet *
@@ -152,7 +160,9 @@ int hub_yield(struct hub *hub);
 int hub_sleep(struct hub *hub, cel_time deadline);
 
 /*
- * After a call that did not have to wait: yield if it is time.
+ * Before a call that may not have to wait: yield if many such have gone by.
+ * Before and not after it, for the yield may raise (a kill, a Timeout), and
+ * what the call had moved by then would be lost.
  * May suspend.  Returns 0, or -1 with an exception.
  */
 static inline int

@@ -53,7 +53,8 @@ struct cel__coro {
     struct cel__stack stack;    /* where it runs; low == NULL: not yet */
 
     /* Cold. */
-    void (*entry)(struct cel__coro *coro);   /* runs on the new stack */
+    /* What runs on the new stack; returns who goes on when it has ended. */
+    struct cel__coro *(*entry)(struct cel__coro *coro);
     void (*release)(struct cel__coro *coro); /* after death, by who is next */
     struct cel__stackpool *pool;             /* where the stack comes from */
     struct cel__link all;                    /* in worker->all */

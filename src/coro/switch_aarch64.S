@@ -184,7 +184,7 @@ cel__switch_ret:
         .cfi_endproc
         .size   cel__switch_ret, . - cel__switch_ret
 
-/* void *cel__switch_prepare(void *top, void (*entry)(void *), void *arg) */
+/* void *cel__switch_prepare(void *top, void *(*entry)(void *), void *arg) */
         .globl  cel__switch_prepare
         .hidden cel__switch_prepare
         .type   cel__switch_prepare, %function
@@ -218,7 +218,22 @@ coroutine_start:
         hint    #36                     /* bti j */
         mov     x0, x20
         blr     x19
-        brk     #1                      /* entry must not return */
+        mov     sp, x0                  /* whose turn it is now */
+        ldp     x19, x20, [sp, #0]
+        ldp     x21, x22, [sp, #16]
+        ldp     x23, x24, [sp, #32]
+        ldp     x25, x26, [sp, #48]
+        ldp     x27, x28, [sp, #64]
+        ldp     x29, x30, [sp, #80]
+        ldp     d8, d9, [sp, #96]
+        ldp     d10, d11, [sp, #112]
+        ldp     d12, d13, [sp, #128]
+        ldp     d14, d15, [sp, #144]
+        add     sp, sp, #160
+        adr     x9, coroutine_start
+        cmp     x30, x9
+        b.eq    coroutine_start
+        ret                             /* foreseen: see switch.h */
         .cfi_endproc
         .size   coroutine_start, . - coroutine_start
 

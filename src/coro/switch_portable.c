@@ -22,7 +22,7 @@
 /* What a new context begins with, at its top. */
 struct first {
     ucontext_t context;
-    void (*entry)(void *);
+    void *(*entry)(void *);
     void *arg;
 };
 
@@ -50,12 +50,12 @@ start(unsigned high, unsigned low)
     struct first *first = (struct first *)(((uintptr_t)high << 16 << 16) |
                                            (uintptr_t)low);
 
-    first->entry(first->arg);
-    cel__panic("a coroutine's entry returned");
+    (void)setcontext(first->entry(first->arg));
+    cel__panic("setcontext failed");
 }
 
 void *
-cel__switch_prepare(void *top, void (*entry)(void *), void *arg)
+cel__switch_prepare(void *top, void *(*entry)(void *), void *arg)
 {
     /* Only the end of what makecontext() is told as the stack matters; its
        size must hold a frame. */

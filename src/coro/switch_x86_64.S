@@ -126,7 +126,7 @@ cel__switch_ret:
         .cfi_endproc
         .size   cel__switch_ret, . - cel__switch_ret
 
-/* void *cel__switch_prepare(void *top, void (*entry)(void *), void *arg) */
+/* void *cel__switch_prepare(void *top, void *(*entry)(void *), void *arg) */
         .globl  cel__switch_prepare
         .hidden cel__switch_prepare
         .type   cel__switch_prepare, @function
@@ -157,7 +157,19 @@ coroutine_start:
         endbr64
         mov     %r13, %rdi
         call    *%r12
-        ud2                             /* entry must not return */
+        mov     %rax, %rsp              /* whose turn it is now */
+        pop     %r15
+        pop     %r14
+        pop     %r13
+        pop     %r12
+        pop     %rbx
+        pop     %rbp
+        lea     coroutine_start(%rip), %rcx
+        cmp     %rcx, (%rsp)
+        je      1f
+        ret                             /* foreseen: see switch.h */
+1:      add     $8, %rsp
+        jmp     coroutine_start
         .cfi_endproc
         .size   coroutine_start, . - coroutine_start
 

@@ -34,7 +34,7 @@ answer(struct cel__gen_ask *ask, int result, void *value)
     return ask->coro;
 }
 
-static void
+static struct cel__coro *
 entry(struct cel__coro *coro)
 {
     struct cel_gen *gen = (struct cel_gen *)coro;
@@ -48,7 +48,8 @@ entry(struct cel__coro *coro)
         cel__wake(asker);
         asker = NULL;
     }
-    cel__run_exit(&gen->coro, asker != NULL ? asker : closer);
+    cel__run_end(&gen->coro);
+    return asker != NULL ? asker : closer;
 }
 
 int

@@ -132,7 +132,7 @@ release(struct cel__coro *coro)
 
 int
 cel__run_make(struct cel__run *run, struct cel_coro *coro,
-              void (*entry)(struct cel__coro *))
+              struct cel__coro *(*entry)(struct cel__coro *))
 {
     cel__list_init(&coro->joiners);
     coro->refs = 1;
@@ -141,7 +141,7 @@ cel__run_make(struct cel__run *run, struct cel_coro *coro,
 }
 
 void
-cel__run_exit(struct cel_coro *coro, struct cel__coro *heir)
+cel__run_end(struct cel_coro *coro)
 {
     struct cel__worker *worker = coro->coro.worker;
     struct cel__run *run = worker->run;
@@ -155,17 +155,17 @@ cel__run_exit(struct cel_coro *coro, struct cel__coro *heir)
     if (cel__unlikely(run->ending) && worker->nalive == 2 + run->nunstarted) {
         cel__wake(&worker->root);
     }
-    cel__exit(worker, heir);
 }
 
 
-static void
+static struct cel__coro *
 entry(struct cel__coro *coro)
 {
     struct cel_coro *self = (struct cel_coro *)coro;
 
     self->fn(self->arg);
-    cel__run_exit(self, NULL);
+    cel__run_end(self);
+    return NULL;
 }
 
 int

@@ -52,16 +52,16 @@ struct cel__run *cel__run_current(void);
 
 /*
  * Set up `coro`, zeroed and of a slab of `run`, with one reference, its
- * stack's, and without starting it.  It calls `entry`, which ends in
- * cel__run_exit().  Returns 0 or -ENOMEM; on error nothing is held.
+ * stack's, and without starting it.  It calls `entry`, which ends with
+ * cel__run_end().  Returns 0 or -ENOMEM; on error nothing is held.
  */
 int cel__run_make(struct cel__run *run, struct cel_coro *coro,
-                  void (*entry)(struct cel__coro *));
+                  struct cel__coro *(*entry)(struct cel__coro *));
 
 /* Let go of one reference; the last gives `coro` back to its slab. */
 void cel__run_unref(struct cel_coro *coro);
 
-/* End the current coroutine, in favour of `heir`: see cel__exit(). */
-_Noreturn void cel__run_exit(struct cel_coro *coro, struct cel__coro *heir);
+/* `coro`, the current one, is about to end: tell those who wait for it. */
+void cel__run_end(struct cel_coro *coro);
 
 #endif

@@ -35,22 +35,7 @@ make_ready(struct cel__worker *worker, struct cel__coro *coro, int code)
     cel__ring_put(&worker->ready, coro);
 }
 
-/* First code on a new stack. */
-static void
-begin(void *arg)
-{
-    struct cel__coro *self = arg;
-    struct cel__worker *worker = self->worker;
-
-    if (CEL__ASAN) {
-        cel__sanitize_enter(&self->sanitize, &worker->left->sanitize);
-    }
-    if (worker->dead != NULL) {
-        cel__coro_reap(worker);
-    }
-    self->entry(self);
-    cel__panic("coroutine %llu returned", (unsigned long long)self->id);
-}
+static void *begin(void *arg);
 
 static void
 prepare(struct cel__coro *coro)
@@ -61,18 +46,12 @@ prepare(struct cel__coro *coro)
     cel__sanitize_stack(&coro->sanitize, coro->stack.low, coro->stack.top);
 }
 
-/*
- * Leave `from`, which is no longer RUNNING, for `to`; returns when somebody
- * switches back.
- */
+/* From here on `to` runs; what is left is the switch. */
 static inline void
-switch_to(struct cel__worker *worker, struct cel__coro *from,
+hand_over(struct cel__worker *worker, struct cel__coro *from,
           struct cel__coro *to)
 {
     cel__assert(from != to && to->worker == worker);
-    if (cel__unlikely(!to->started)) {
-        prepare(to);
-    }
     to->state = CEL__RUNNING;
     worker->current = to;
     worker->budget = CEL__BUDGET;
@@ -82,13 +61,38 @@ switch_to(struct cel__worker *worker, struct cel__coro *from,
         cel__sanitize_leave(&from->sanitize, &to->sanitize,
                             from->state == CEL__DEAD);
     }
-    worker->swap(&from->sp, to->sp);
+}
+
+/* The first thing after a switch, in `self`. */
+static inline void
+arrive(struct cel__worker *worker, struct cel__coro *self)
+{
     if (CEL__ASAN) {
-        cel__sanitize_enter(&from->sanitize, &worker->left->sanitize);
+        cel__sanitize_enter(&self->sanitize, &worker->left->sanitize);
     }
     if (cel__unlikely(worker->dead != NULL)) {
         cel__coro_reap(worker);
     }
+}
+
+/*
+ * Leave `from`, which is no longer RUNNING, for `to`; returns when somebody
+ * switches back.
+ */
+static inline void
+switch_to(struct cel__worker *worker, struct cel__coro *from,
+          struct cel__coro *to)
+{
+    if (cel__unlikely(!to->started)) {
+        prepare(to);
+        hand_over(worker, from, to);
+        cel__switch(&from->sp, to->sp);
+    }
+    else {
+        hand_over(worker, from, to);
+        cel__switch_ret(&from->sp, to->sp);
+    }
+    arrive(worker, from);
 }
 
 /* Whether ready coroutines have run long enough for a look at the backend. */
@@ -229,11 +233,10 @@ cel__resume(struct cel__worker *worker, struct cel__coro *target)
     return self->code;
 }
 
-void
-cel__exit(struct cel__worker *worker, struct cel__coro *heir)
+/* The last C code on a stack: who goes on. */
+static struct cel__coro *
+end(struct cel__worker *worker, struct cel__coro *self, struct cel__coro *heir)
 {
-    struct cel__coro *self = worker->current;
-
     self->state = CEL__DEAD;
     cel__list_remove(&self->all);
     worker->nalive--;
@@ -243,13 +246,28 @@ cel__exit(struct cel__worker *worker, struct cel__coro *heir)
     }
     else {
         if (heir->state == CEL__READY) {
-            cel__ring_remove(&worker->ready, heir);
+            (void)cel__ring_remove(&worker->ready, heir);
         }
         heir->code = CEL__RESUMED;
     }
     worker->dead = self;
-    switch_to(worker, self, heir);
-    cel__panic("a dead coroutine ran");
+    if (!heir->started) {
+        prepare(heir);
+    }
+    return heir;
+}
+
+/* What runs on a new stack, from its first call to its last. */
+static void *
+begin(void *arg)
+{
+    struct cel__coro *self = arg;
+    struct cel__worker *worker = self->worker;
+
+    arrive(worker, self);
+    struct cel__coro *heir = end(worker, self, self->entry(self));
+    hand_over(worker, self, heir);
+    return heir->sp;
 }
 
 bool

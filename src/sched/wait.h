@@ -118,10 +118,4 @@ bool cel__interrupt(struct cel__coro *coro, int code);
  */
 int cel__resume(struct cel__worker *worker, struct cel__coro *target);
 
-/*
- * End the current coroutine and switch to `heir`, or, where NULL, to whoever
- * is next.  Its stack and block are released by who comes next.
- */
-_Noreturn void cel__exit(struct cel__worker *worker, struct cel__coro *heir);
-
 #endif

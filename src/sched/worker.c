@@ -23,7 +23,6 @@
 #include "base/fault.h"
 #include "base/fork.h"
 #include "coro/overflow.h"
-#include "coro/switch.h"
 
 /* The smallest stack of a hard build, to meet overflows early. */
 #define STACK_SIZE (256 * 1024)
@@ -131,7 +130,6 @@ cel__worker_open(struct cel__worker **out,
                                     : before_sleep;
     worker->loop.after_sleep = worker->hooks.after_sleep == NULL ? NULL
                                                                  : after_sleep;
-    worker->swap = options->returning_switch ? cel__switch_ret : cel__switch;
     worker->budget = CEL__BUDGET;
     worker->check = CEL__CHECK_EVERY;
     worker->slice = CEL__HARD ? 0 : cel__clock_ticks_in(CEL__SLICE);
@@ -221,7 +219,7 @@ cel__worker_close(struct cel__worker *worker)
 
 int
 cel__coro_init(struct cel__coro *coro, struct cel__worker *worker,
-               void (*entry)(struct cel__coro *),
+               struct cel__coro *(*entry)(struct cel__coro *),
                void (*release)(struct cel__coro *))
 {
     int err = cel__ring_reserve(&worker->ready);

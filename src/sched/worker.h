@@ -82,10 +82,9 @@ struct cel__hooks {
  */
 struct cel__worker {
     struct cel__coro *current;
-    struct cel__ring ready; /* coroutines, and callbacks tagged by bit 0 */
-    struct cel__coro *dead; /* to be released by whoever runs next */
-    struct cel__coro *left; /* who switched here (sanitizers only) */
-    void (*swap)(void **from, void *to); /* cel__switch or cel__switch_ret */
+    struct cel__ring ready;  /* coroutines, and callbacks tagged by bit 0 */
+    struct cel__coro *dead;  /* to be released by whoever runs next */
+    struct cel__coro *left;  /* who switched here (sanitizers only) */
     int budget;              /* calls left before the current one yields */
     int check;               /* resumptions left before the counter is read */
     uint64_t polled;         /* counter at the last poll */
@@ -116,10 +115,9 @@ struct cel__worker *cel__worker(void);
 
 /* What cel__worker_open() may be told; zeroes are the defaults. */
 struct cel__worker_options {
-    size_t stack_size;     /* 0: 256 KiB */
-    size_t stack_tail;     /* 0: none */
-    bool returning_switch; /* use cel__switch_ret() */
-    const char *backend;   /* NULL: CELADON_BACKEND, else the best there is */
+    size_t stack_size;   /* 0: 256 KiB */
+    size_t stack_tail;   /* 0: none */
+    const char *backend; /* NULL: CELADON_BACKEND, else the best there is */
     struct cel__hooks hooks;
     void *embedder;
 };
@@ -140,12 +138,14 @@ void cel__worker_close(struct cel__worker *worker);
 
 /*
  * Set up `coro`, zeroed memory of the embedder's, as a new coroutine of
- * `worker`; `entry` runs when it is first resumed or woken, and must end in
- * cel__exit().  `release` is called once it is dead and its stack is free.
+ * `worker`; `entry` runs when it is first resumed or woken.  When it returns,
+ * the coroutine has ended and the one it names goes on (PARKED, READY or NEW,
+ * its park returns CEL__RESUMED); with NULL, whoever is next.  `release` is
+ * called once it is dead and its stack is free.
  * Returns 0 or -ENOMEM; on error nothing is held.
  */
 int cel__coro_init(struct cel__coro *coro, struct cel__worker *worker,
-                   void (*entry)(struct cel__coro *),
+                   struct cel__coro *(*entry)(struct cel__coro *),
                    void (*release)(struct cel__coro *));
 
 /* Undo cel__coro_init() of one that never ran and is in no queue. */

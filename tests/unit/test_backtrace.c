@@ -49,12 +49,13 @@ park_inner(void)
     stay();
 }
 
-static void
+static void *
 park_entry(void *arg)
 {
     (void)arg;
     park_inner();
     stay();
+    return test;
 }
 
 __attribute__((noinline)) static void
@@ -64,14 +65,12 @@ run_inner(void)
     stay();
 }
 
-static void
+static void *
 run_entry(void *arg)
 {
-    void *self;
-
     (void)arg;
     run_inner();
-    cel__switch_ret(&self, test);
+    return test;
 }
 
 TEST(one_coroutine_parks_and_one_runs)

@@ -44,13 +44,14 @@ recurse(const volatile char *before)
     return here[0] + here[255];
 }
 
-static void
+static void *
 overflow(void *arg)
 {
     volatile char start = 1;
 
     (void)arg;
     (void)recurse(&start);
+    return NULL;
 }
 
 static void

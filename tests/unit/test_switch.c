@@ -38,7 +38,7 @@ enter(struct pair *pair)
 }
 
 static void
-prepare(struct pair *pair, swap *there, swap *back, void (*entry)(void *))
+prepare(struct pair *pair, swap *there, swap *back, void *(*entry)(void *))
 {
     memset(pair, 0, sizeof(*pair));
     pair->there = there;
@@ -48,15 +48,16 @@ prepare(struct pair *pair, swap *there, swap *back, void (*entry)(void *))
     pair->other = cel__switch_prepare(pair->stack + SIZE, entry, pair);
 }
 
-static void
+static void *
 count_for_ever(void *arg)
 {
     struct pair *pair = arg;
 
-    for (;;) {
+    while (pair->other != NULL) { /* always */
         pair->count++;
         leave(pair);
     }
+    return NULL;
 }
 
 static swap *const swaps[2] = {cel__switch, cel__switch_ret};
@@ -75,13 +76,13 @@ TEST(a_context_goes_on_where_it_was_left_by_either_switch)
     }
 }
 
-static void
+static void *
 note_frame(void *arg)
 {
     struct pair *pair = arg;
 
     pair->frame = (uintptr_t)__builtin_frame_address(0);
-    leave(pair);
+    return pair->test;
 }
 
 TEST(the_entry_sees_an_aligned_stack)
@@ -94,6 +95,51 @@ TEST(the_entry_sees_an_aligned_stack)
     CHECK_GT(pair.frame, (uintptr_t)pair.stack);
     CHECK_LT(pair.frame, (uintptr_t)pair.stack + SIZE);
     free(pair.stack);
+}
+
+/* Two contexts: the first ends and names the second, new or already run. */
+struct chain {
+    struct pair first;
+    struct pair second;
+};
+
+static void *
+count_once(void *arg)
+{
+    struct pair *pair = arg;
+
+    pair->count++;
+    return pair->test;
+}
+
+static void *
+end_for_the_second(void *arg)
+{
+    struct chain *chain = arg;
+
+    chain->first.count++;
+    return chain->second.other;
+}
+
+TEST(a_context_that_ends_lets_the_one_it_names_go_on)
+{
+    for (int ran = 0; ran < 2; ran++) {
+        struct chain chain;
+
+        prepare(&chain.first, cel__switch, cel__switch, count_once);
+        prepare(&chain.second, cel__switch, cel__switch_ret,
+                ran ? count_for_ever : count_once);
+        if (ran) {
+            enter(&chain.second);
+        }
+        chain.first.other = cel__switch_prepare(chain.first.stack + SIZE,
+                                                end_for_the_second, &chain);
+        cel__switch(&chain.second.test, chain.first.other);
+        CHECK_EQ(chain.first.count, 1);
+        CHECK_EQ(chain.second.count, 1 + ran);
+        free(chain.first.stack);
+        free(chain.second.stack);
+    }
 }
 
 /* Keeps so many values alive over the switch that all callee-saved registers
@@ -145,7 +191,7 @@ mixed(long seed)
     return sum;
 }
 
-static void
+static void *
 mix_for_ever(void *arg)
 {
     struct pair *pair = arg;

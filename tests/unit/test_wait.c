@@ -444,11 +444,11 @@ release(struct cel__coro *coro)
     nreleased++;
 }
 
-static void
+static struct cel__coro *
 exit_to_root(struct cel__coro *coro)
 {
     note('x');
-    cel__exit(coro->worker, &coro->worker->root);
+    return &coro->worker->root;
 }
 
 static int
