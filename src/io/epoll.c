@@ -243,13 +243,17 @@ dispatch(struct cel__loop *loop, const struct epoll_event *event)
     }
 }
 
-/* Make new kernel objects and tell them all that the old ones knew. */
+/* Make new kernel objects and tell them all that the old ones knew, which are
+   closed. */
 static int
 renew(struct cel__loop *loop)
 {
+    struct epoll_state *state = loop->state;
     struct cel__fd *entry;
 
-    int err = make_objects(loop->state);
+    state->epoll = -1; /* should this fail, the numbers are not ours */
+    state->wake = -1;
+    int err = make_objects(state);
     if (err < 0) {
         return err;
     }

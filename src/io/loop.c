@@ -183,11 +183,17 @@ cel__loop_wake(struct cel__loop *loop)
 int
 cel__loop_after_fork(struct cel__loop *loop)
 {
-    if (loop->forks == cel__fork_count()) {
+    unsigned before = loop->forks;
+
+    if (before == cel__fork_count()) {
         return 0;
     }
-    loop->forks = cel__fork_count();
-    return loop->backend->after_fork(loop);
+    loop->forks = cel__fork_count(); /* arming looks at it again */
+    int err = loop->backend->after_fork(loop);
+    if (err < 0) {
+        loop->forks = before; /* the next call tries again */
+    }
+    return err;
 }
 
 void

@@ -105,9 +105,11 @@ portion(const struct cel__fd *entry, const struct cel__op *op)
     /* A descriptor in blocking mode that is ready takes this much at least;
        of more than that poll(2) says nothing. */
     if (op->code == CEL__OP_WRITE && len > PIPE_BUF &&
-        (entry == NULL || !entry->owned) &&
-        (cel__sys_fcntl(op->fd, F_GETFL, 0) & O_NONBLOCK) == 0) {
-        len = PIPE_BUF;
+        (entry == NULL || !entry->owned)) {
+        int mode = cel__sys_fcntl(op->fd, F_GETFL, 0);
+        if (mode < 0 || (mode & O_NONBLOCK) == 0) {
+            len = PIPE_BUF;
+        }
     }
     if (CEL__HARD && len > 1 && cel__dice(4) == 0 && may_shorten(op)) {
         len = 1 + cel__dice(len < 4096 ? (uint32_t)len : 4096);
@@ -208,9 +210,12 @@ cel__op_try(struct cel__fd *entry, struct cel__op *op)
 
     do {
         size_t asked = portion(entry, op);
-        ssize_t n = -EAGAIN;
-        if (!must_look(entry, op) || cel__op_look(op->fd, bit) != 0) {
+        ssize_t n = must_look(entry, op) ? cel__op_look(op->fd, bit) : 1;
+        if (n > 0) {
             n = call(op, asked);
+        }
+        else if (n == 0) {
+            n = -EAGAIN;
         }
         if (n == -EAGAIN) {
             cel__fd_drained(entry, bit, true);

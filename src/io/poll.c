@@ -190,6 +190,8 @@ poll_after_fork(struct cel__loop *loop)
     struct poll_state *state = loop->state;
 
     close_pipe(state);
+    state->pipe[0] = -1; /* should this fail, the numbers are not ours */
+    state->pipe[1] = -1;
     return make_pipe(state);
 }
 
