@@ -248,18 +248,19 @@ take_fresh(struct cel__stackpool *pool)
     return stack;
 }
 
-struct cel__stack
-cel__stackpool_take(struct cel__stackpool *pool)
+void
+cel__stackpool_take(struct cel__stackpool *pool, struct cel__stack *stack)
 {
     cel__assert(pool->nreserved > 0);
     pool->nreserved--;
     char *top = pool->free;
     if (top == NULL) {
-        return take_fresh(pool);
+        *stack = take_fresh(pool);
+        return;
     }
     pool->free = ((struct link *)(void *)top - 1)->next;
     pool->nfree--;
-    return stack_of(pool, top);
+    *stack = stack_of(pool, top);
 }
 
 /* Give back what lies deeper than two pages from the top, counting the one

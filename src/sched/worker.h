@@ -105,6 +105,7 @@ struct cel__worker {
     struct cel__coro root; /* the thread's own stack */
     struct cel__link all;  /* every coroutine that has not ended */
     size_t nalive;
+    uint64_t last_id;             /* of a coroutine; see worker.c */
     struct cel__stackpool stacks; /* for coroutines without a pool of theirs */
     unsigned forks;               /* cel__fork_count() when last looked */
 };

@@ -61,7 +61,7 @@ run_over(void)
 
     cel__stackpool_init(&pool, 65536, 0);
     CHECK_EQ(cel__stackpool_reserve(&pool), 0);
-    stack = cel__stackpool_take(&pool);
+    cel__stackpool_take(&pool, &stack);
     cel__switch(&self, cel__switch_prepare(stack.top, overflow, NULL));
 }
 

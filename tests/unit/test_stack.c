@@ -37,7 +37,9 @@ static struct cel__stack
 take(void)
 {
     CHECK_EQ(cel__stackpool_reserve(&pool), 0);
-    return cel__stackpool_take(&pool);
+    struct cel__stack stack;
+    cel__stackpool_take(&pool, &stack);
+    return stack;
 }
 
 static void
@@ -201,7 +203,8 @@ TEST(a_promise_holds_and_may_be_given_back)
     }
     CHECK_EQ(pool.nmade, made);
     for (int i = 0; i < 300; i++) {
-        struct cel__stack stack = cel__stackpool_take(&pool);
+        struct cel__stack stack;
+        cel__stackpool_take(&pool, &stack);
         *stack.low = 1;
     }
     CHECK_EQ(pool.nmade, made);
@@ -418,7 +421,8 @@ TEST(where_address_space_is_short_smaller_slabs_are_mapped)
     CHECK_GT(n, 40);
     CHECK_EQ(pool.nreserved, n);
     for (int i = 0; i < n; i++) {
-        struct cel__stack stack = cel__stackpool_take(&pool);
+        struct cel__stack stack;
+        cel__stackpool_take(&pool, &stack);
         cel__stackpool_give(&pool, &stack);
     }
     cel__stackpool_fini(&pool);
