@@ -33,7 +33,8 @@ enum cel__coro_state {
     CEL__READY,   /* in the run queue */
     CEL__RUNNING, /* worker->current */
     CEL__PARKED,  /* suspended until somebody wakes or resumes it */
-    CEL__DEAD     /* finished */
+    CEL__DEAD,    /* finished */
+    CEL__FORSAKEN /* suspended for good, see sched/forsake.h */
 };
 
 /*

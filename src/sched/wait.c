@@ -27,6 +27,8 @@ struct park_timer {
 /* The run queue holds callbacks too, told apart by this bit. */
 #define CALLBACK_TAG ((uintptr_t)1)
 
+const char cel__wait_by_hand[] = "whom it resumed";
+
 static inline void
 make_ready(struct cel__worker *worker, struct cel__coro *coro, int code)
 {
@@ -246,7 +248,7 @@ cel__resume(struct cel__worker *worker, struct cel__coro *target)
     target->code = CEL__RESUMED;
     self->state = CEL__PARKED;
     self->code = 0;
-    self->waits_for = "whom it resumed";
+    self->waits_for = cel__wait_by_hand;
     self->since = worker->now;
     switch_to(worker, self, target);
     self->waits_for = NULL;

@@ -118,4 +118,7 @@ bool cel__interrupt(struct cel__coro *coro, int code);
  */
 int cel__resume(struct cel__worker *worker, struct cel__coro *target);
 
+/* What a coroutine in cel__resume() waits for (coro->waits_for). */
+extern const char cel__wait_by_hand[];
+
 #endif
