@@ -57,4 +57,17 @@ celext_finalizing(void)
 #endif
 }
 
+/* Report the exception that is set as the end of a thread that began with
+   `function`; none is set after. */
+static inline void
+celext_thread_failed(PyObject *function)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    PyErr_FormatUnraisable("Exception ignored in thread started by %R",
+                           function);
+#else
+    _PyErr_WriteUnraisableMsg("in thread started by", function);
+#endif
+}
+
 #endif
