@@ -352,7 +352,7 @@ send_descriptor(int fd, char byte, int passed)
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
+    } control = {.bytes = {0}};
     struct iovec piece = {&byte, 1};
     struct msghdr msg = {
         .msg_iov = &piece,
