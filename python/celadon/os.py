@@ -1,0 +1,184 @@
+"""Calls of `os` that wait, for greenlets.
+
+fork() leaves the child with the greenlet that called it; see reinit().
+Children are waited for through pidfds, so no SIGCHLD handler is needed and
+nobody else's child is reaped.  read() and write() wait for descriptors that
+can be waited for (pipes, terminals, sockets) and are in blocking mode; for
+others they are the system's own.
+"""
+
+import errno
+import os
+import select
+
+from celadon._core import get_hub, getcurrent, sleep
+
+__all__ = [
+    "fork",
+    "forkpty",
+    "read",
+    "wait",
+    "wait3",
+    "wait4",
+    "waitid",
+    "waitpid",
+    "write",
+]
+
+_fork = os.fork
+_forkpty = os.forkpty
+_read = os.read
+_write = os.write
+_wait3 = os.wait3
+_wait4 = os.wait4
+_waitid = os.waitid
+_waitpid = os.waitpid
+
+# A pipe that poll() calls writable takes this much without blocking.
+_CHUNK = select.PIPE_BUF
+
+# Between two looks at children that no pidfd stands for.
+_FIRST_PAUSE, _LAST_PAUSE = 0.001, 0.05
+
+
+def _may_wait():
+    """The hub, unless it is what runs: callbacks must not wait."""
+    hub = get_hub()
+    return None if getcurrent() is hub else hub
+
+
+# ---- children
+
+
+def fork():
+    """As os.fork().  The child has the calling greenlet only."""
+    return _fork()
+
+
+def forkpty():
+    """As os.forkpty().  The child has the calling greenlet only."""
+    return _forkpty()
+
+
+def _await_child(hub, pid):
+    """Wait until the child *pid* has ended; whether that was possible."""
+    try:
+        fd = os.pidfd_open(pid)
+    except (OSError, AttributeError):
+        # Not a child of ours any more, an old kernel, or no descriptor
+        # left: the caller finds out, or looks again and again.
+        return False
+    try:
+        hub.wait_fd(fd, select.POLLIN)
+    finally:
+        os.close(fd)
+    return True
+
+
+def _until(hub, pid, look, nothing):
+    """Call *look* until it returns something other than *nothing*."""
+    pause = _FIRST_PAUSE
+    while True:
+        result = look()
+        if not nothing(result):
+            return result
+        if pid <= 0 or not _await_child(hub, pid):
+            sleep(pause)
+            pause = min(pause * 2, _LAST_PAUSE)
+
+
+def _only_ends(options):
+    """Whether only a child's end is asked for: all that a pidfd tells."""
+    return not options & (os.WUNTRACED | os.WCONTINUED)
+
+
+def waitpid(pid, options, /):
+    """As os.waitpid(): wait until a child has changed its state."""
+    hub = _may_wait()
+    if options & os.WNOHANG or hub is None:
+        return _waitpid(pid, options)
+    return _until(
+        hub,
+        pid if _only_ends(options) else 0,
+        lambda: _waitpid(pid, options | os.WNOHANG),
+        lambda result: result[0] == 0,
+    )
+
+
+def wait():
+    """As os.wait(): wait for any child."""
+    return waitpid(-1, 0)
+
+
+def wait4(pid, options):
+    """As os.wait4(): waitpid() with the child's resource usage."""
+    hub = _may_wait()
+    if options & os.WNOHANG or hub is None:
+        return _wait4(pid, options)
+    return _until(
+        hub,
+        pid if _only_ends(options) else 0,
+        lambda: _wait4(pid, options | os.WNOHANG),
+        lambda result: result[0] == 0,
+    )
+
+
+def wait3(options):
+    """As os.wait3(): wait4() for any child."""
+    return wait4(-1, options)
+
+
+def waitid(idtype, id, options, /):
+    """As os.waitid()."""
+    hub = _may_wait()
+    if options & os.WNOHANG or hub is None:
+        return _waitid(idtype, id, options)
+    ends = options & (os.WEXITED | os.WSTOPPED | os.WCONTINUED) == os.WEXITED
+    return _until(
+        hub,
+        id if ends and idtype == os.P_PID else 0,
+        lambda: _waitid(idtype, id, options | os.WNOHANG),
+        lambda result: result is None,
+    )
+
+
+# ---- descriptors
+
+
+def _wait_ready(fd, event):
+    """Wait for *event* on *fd*; False where that can't be waited for."""
+    hub = _may_wait()
+    if hub is None or not os.get_blocking(fd):
+        return False
+    try:
+        hub.wait_fd(fd, event)
+    except OSError as error:
+        if error.errno != errno.EPERM:
+            raise
+        # A plain file, always ready as poll() sees it.
+        return False
+    return True
+
+
+def read(fd, length, /):
+    """As os.read(); other greenlets run until there is something."""
+    _wait_ready(fd, select.POLLIN)
+    return _read(fd, length)
+
+
+def write(fd, data, /):
+    """As os.write(); other greenlets run until there is room."""
+    if not _wait_ready(fd, select.POLLOUT):
+        return _write(fd, data)
+    view = memoryview(data).cast("B")
+    done = _write(fd, view[:_CHUNK])
+    # A blocking descriptor takes all of it, or fails.
+    while done < len(view):
+        try:
+            _wait_ready(fd, select.POLLOUT)
+            done += _write(fd, view[done : done + _CHUNK])
+        except OSError:
+            if done:
+                return done
+            raise
+    return done
