@@ -1,0 +1,78 @@
+"""Programs of their own for what can be tested only in a fresh process."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+# Sanitizers and valgrind make everything slower.
+SLOW = float(os.environ.get("CELADON_TEST_SLOW", "1"))
+
+PATCHED = """\
+from celadon.monkey import patch_all
+patch_all()
+"""
+
+
+class Ended:
+    """How a program ended: its code, what it wrote."""
+
+    def __init__(self, code, out, err):
+        self.code = code
+        self.out = out
+        self.err = err
+
+    def __repr__(self):
+        return f"exit code {self.code}\n{self.out}\n{self.err}"
+
+
+def run_python(*arguments, timeout=20, stdin="", cwd=None, env=None):
+    """Run this interpreter with *arguments*; return how it ended.
+
+    A program that takes longer than *timeout* seconds is killed, and the
+    test fails.
+    """
+    environment = {**os.environ, **(env or {})}
+    # Tracebacks of what hangs, shortly before the end.
+    environment["PYTHONFAULTHANDLER"] = "1"
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+        env=environment,
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(stdin, timeout * SLOW)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 6)
+        out, err = process.communicate()
+        raise AssertionError(
+            f"did not end within {timeout} s; {out}\n{err}"
+        ) from None
+    return Ended(process.returncode, out, err)
+
+
+def run_script(code, *arguments, patched=True, fails=False, **options):
+    """Run the program *code* with all patched, unless *patched* is false.
+
+    Returns how it ended; unless *fails*, with exit code 0 or not at all.
+    """
+    program = textwrap.dedent(code)
+    if patched:
+        program = PATCHED + program
+    ended = run_python("-c", program, *arguments, **options)
+    if not fails:
+        assert ended.code == 0, ended
+    return ended
+
+
+def check_script(code, expected="", **options):
+    """Run *code* and compare what it prints, line by line."""
+    ended = run_script(code, **options)
+    assert ended.out.split() == expected.split(), ended
+    assert ended.err == "", ended
+    return ended
