@@ -20,6 +20,7 @@
 #include "ext/compat.h"
 #include "ext/fpenv.h"
 #include "ext/hub.h"
+#include "ext/local.h"
 #include "ext/timeout.h"
 
 struct glet *
@@ -57,6 +58,7 @@ glet_clear(struct glet *glet)
     Py_CLEAR(glet->exc);
     Py_CLEAR(glet->context);
     drop_pending(glet);
+    local_forget(glet);
 }
 
 static void

@@ -62,6 +62,7 @@ struct glet {
     PyObject *exc;         /* owned; the exception a switch hands over */
     PyObject *context;     /* owned; contextvars.Context before the start */
     struct glet_pending *pending; /* see hub_throw_later() */
+    struct share *shares;         /* its values in locals, see local.h */
     struct cel__link dead;        /* in hub->dead */
     /* What runs on the new stack; NULL: the callable `run`.  Returns the
        result, new, or NULL with an exception. */

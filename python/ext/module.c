@@ -325,7 +325,9 @@ core_exec(PyObject *module)
 {
     static int (*const registers[])(PyObject *, struct celext_state *) = {
         greenlet_register, hub_register,    task_register,
-        timeout_register,  thread_register,
+        timeout_register,  thread_register, event_register,
+        result_register,   lock_register,   rlock_register,
+        semaphore_register, queue_register, local_register,
     };
     struct celext_state *state = state_of(module);
 

@@ -40,6 +40,7 @@ struct celext_state {
     PyObject *switch_error;      /* InvalidSwitchError */
     PyObject *empty;             /* queue.Empty */
     PyObject *full;              /* queue.Full */
+    PyObject *shut_down;         /* queue.ShutDown, or one of ours */
     PyObject *getdefaulttimeout; /* _socket's, for each new socket */
     /* Interned strings, strong. */
     PyObject *str_run;

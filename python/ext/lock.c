@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lock: the stand-in for _thread.lock.
+ *
+ * Anybody may release it.  The waiters are woken in order, but who runs first
+ * gets it (see waitq.h).
+ *
+ * Threads: with the GIL, any; OS threads wait for each other too.
+ *
+ * Tests: tests/python/test_lock.py
+ */
+#include "ext/args.h"
+#include "ext/waitq.h"
+
+#include <structmember.h>
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *weakreflist;
+    struct waitq waiters;
+    bool locked;
+} lockobject;
+
+static PyObject *
+lock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    if (!args_none(type, args, kwargs)) {
+        return NULL;
+    }
+    lockobject *self = (lockobject *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        waitq_init(&self->waiters);
+    }
+    return (PyObject *)self;
+}
+
+static int
+lock_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(op));
+    return 0;
+}
+
+static void
+lock_dealloc(PyObject *op)
+{
+    lockobject *self = (lockobject *)op;
+    PyTypeObject *type = Py_TYPE(op);
+
+    PyObject_GC_UnTrack(op);
+    if (self->weakreflist != NULL) {
+        PyObject_ClearWeakRefs(op);
+    }
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyObject *
+lock_repr(PyObject *op)
+{
+    return PyUnicode_FromFormat("<%s %s object at %p>",
+                                ((lockobject *)op)->locked ? "locked"
+                                                           : "unlocked",
+                                Py_TYPE(op)->tp_name, op);
+}
+
+static int
+is_free(PyObject *op)
+{
+    return !((lockobject *)op)->locked;
+}
+
+/* Take it, waiting if need be.  Returns 1, 0 (too late) or -1. */
+static int
+acquire(lockobject *self, cel_time deadline)
+{
+    PyObject *op = (PyObject *)self;
+
+    if (cel__unlikely(self->locked)) {
+        int code;
+        if (deadline == CEL_AT_ONCE) {
+            code = waitq_spin() < 0 ? -1 : is_free(op);
+        }
+        else {
+            code = waitq_wait_for(&self->waiters, is_free, op, deadline,
+                                  "Lock");
+        }
+        if (code <= 0) {
+            return code;
+        }
+    }
+    self->locked = true;
+    return 1;
+}
+
+static int
+release(lockobject *self)
+{
+    if (!self->locked) {
+        PyErr_SetString(PyExc_RuntimeError, "release unlocked lock");
+        return -1;
+    }
+    self->locked = false;
+    waitq_wake(&self->waiters);
+    return 0;
+}
+
+PyDoc_STRVAR(
+    lock_acquire_doc,
+    "acquire($self, /, blocking=True, timeout=-1)\n"
+    "--\n\n"
+    "Lock the lock, waiting at most timeout seconds; -1: for ever.\n\n"
+    "Suspends.  Returns whether it was locked.");
+
+static PyObject *
+lock_acquire(PyObject *op, PyObject *const *values, Py_ssize_t count,
+             PyObject *names)
+{
+    struct args args = {values, count, names};
+    cel_time deadline;
+
+    if (args_lock(&args, &deadline) < 0) {
+        return NULL;
+    }
+    int code = acquire((lockobject *)op, deadline);
+    return code < 0 ? NULL : PyBool_FromLong(code);
+}
+
+static PyObject *
+lock_enter(PyObject *op, PyObject *unused)
+{
+    (void)unused;
+    return acquire((lockobject *)op, CEL_FOREVER) < 0 ? NULL
+                                                      : Py_NewRef(Py_True);
+}
+
+PyDoc_STRVAR(lock_release_doc,
+             "release($self, /)\n"
+             "--\n\n"
+             "Unlock the lock, which another may have locked, and wake one "
+             "who waits.");
+
+static PyObject *
+lock_release(PyObject *op, PyObject *unused)
+{
+    (void)unused;
+    return release((lockobject *)op) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *
+lock_exit(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    (void)args;
+    (void)nargs;
+    return release((lockobject *)op) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+PyDoc_STRVAR(lock_locked_doc, "locked($self, /)\n"
+                              "--\n\n"
+                              "Whether somebody has locked it.");
+
+static PyObject *
+lock_locked(PyObject *op, PyObject *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(((lockobject *)op)->locked);
+}
+
+PyDoc_STRVAR(lock_reinit_doc, "_at_fork_reinit($self, /)\n"
+                              "--\n\n"
+                              "In a child process: as if it were new.");
+
+static PyObject *
+lock_reinit(PyObject *op, PyObject *unused)
+{
+    lockobject *self = (lockobject *)op;
+
+    (void)unused;
+    self->locked = false;
+    waitq_forget(&self->waiters);
+    waitq_wake(&self->waiters);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef lock_methods[] = {
+    {"acquire", (PyCFunction)(void (*)(void))lock_acquire,
+     METH_FASTCALL | METH_KEYWORDS, lock_acquire_doc},
+    {"acquire_lock", (PyCFunction)(void (*)(void))lock_acquire,
+     METH_FASTCALL | METH_KEYWORDS, lock_acquire_doc},
+    {"release", lock_release, METH_NOARGS, lock_release_doc},
+    {"release_lock", lock_release, METH_NOARGS, lock_release_doc},
+    {"locked", lock_locked, METH_NOARGS, lock_locked_doc},
+    {"locked_lock", lock_locked, METH_NOARGS, lock_locked_doc},
+    {"__enter__", lock_enter, METH_NOARGS, lock_acquire_doc},
+    {"__exit__", (PyCFunction)(void (*)(void))lock_exit, METH_FASTCALL,
+     lock_release_doc},
+    {"_at_fork_reinit", lock_reinit, METH_NOARGS, lock_reinit_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef lock_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(lockobject, weakreflist),
+     READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+PyDoc_STRVAR(lock_doc, "lock()\n"
+                       "--\n\n"
+                       "A lock that lets other greenlets run while one waits "
+                       "for it.");
+
+static PyType_Slot lock_slots[] = {
+    {Py_tp_doc, (void *)lock_doc},   {Py_tp_new, lock_new},
+    {Py_tp_traverse, lock_traverse}, {Py_tp_dealloc, lock_dealloc},
+    {Py_tp_repr, lock_repr},         {Py_tp_methods, lock_methods},
+    {Py_tp_members, lock_members},   {0, NULL},
+};
+
+static PyType_Spec lock_spec = {
+    .name = "celadon.thread.lock",
+    .basicsize = sizeof(lockobject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
+    .slots = lock_slots,
+};
+
+int
+lock_register(PyObject *module, struct celext_state *state)
+{
+    return celext_add_type(module, &state->lock_type, &lock_spec, NULL);
+}

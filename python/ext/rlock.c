@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * RLock: a lock that its owner, a greenlet, may take again.
+ *
+ * The stand-in for _thread.RLock, with the private methods that
+ * threading.Condition uses.
+ *
+ * Threads: with the GIL, any.
+ *
+ * Tests: tests/python/test_lock.py
+ */
+#include "ext/args.h"
+#include "ext/compat.h"
+#include "ext/waitq.h"
+
+#include <structmember.h>
+
+/* Invariant: count == 0 <=> owner == 0. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *weakreflist;
+    uint64_t owner; /* the id of the owner's coroutine, never used again */
+    size_t count;   /* how often the owner has taken it */
+    struct waitq waiters;
+} rlockobject;
+
+static PyObject *
+rlock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    rlockobject *self = (rlockobject *)type->tp_alloc(type, 0);
+
+    (void)args;
+    (void)kwargs;
+    if (self != NULL) {
+        waitq_init(&self->waiters);
+    }
+    return (PyObject *)self;
+}
+
+static int
+rlock_init(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    static char *known[] = {"hub", NULL};
+    PyObject *hub; /* nothing is bound to a hub */
+
+    (void)op;
+    return PyArg_ParseTupleAndKeywords(args, kwargs, "|O:RLock", known, &hub)
+               ? 0
+               : -1;
+}
+
+static int
+rlock_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(op));
+    return 0;
+}
+
+static void
+rlock_dealloc(PyObject *op)
+{
+    rlockobject *self = (rlockobject *)op;
+    PyTypeObject *type = Py_TYPE(op);
+
+    PyObject_GC_UnTrack(op);
+    if (self->weakreflist != NULL) {
+        PyObject_ClearWeakRefs(op);
+    }
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyObject *
+rlock_repr(PyObject *op)
+{
+    rlockobject *self = (rlockobject *)op;
+
+    return PyUnicode_FromFormat(
+        "<%s %s object owner=%llu count=%zu at %p>",
+        self->count > 0 ? "locked" : "unlocked", Py_TYPE(op)->tp_name,
+        (unsigned long long)self->owner, self->count, op);
+}
+
+/* Who runs now; 0 with an exception where that cannot be said. */
+static inline uint64_t
+whoami(PyObject *op)
+{
+    struct cel__worker *worker = cel__worker();
+
+    if (cel__unlikely(worker == NULL)) {
+        struct hub *hub = hub_make(celext_state_of(Py_TYPE(op)));
+        if (hub == NULL) {
+            return 0;
+        }
+        worker = hub->worker;
+    }
+    return worker->current->id;
+}
+
+static int
+is_free(PyObject *op)
+{
+    return ((rlockobject *)op)->count == 0;
+}
+
+/* Take it, waiting if need be.  Returns 1, 0 (too late) or -1. */
+static int
+acquire(rlockobject *self, cel_time deadline)
+{
+    PyObject *op = (PyObject *)self;
+    uint64_t me = whoami(op);
+
+    if (me == 0) {
+        return -1;
+    }
+    if (self->owner == me) {
+        if (self->count == SIZE_MAX) {
+            PyErr_SetString(PyExc_OverflowError,
+                            "Internal lock count overflowed");
+            return -1;
+        }
+        self->count++;
+        return 1;
+    }
+    if (cel__unlikely(self->count > 0)) {
+        int code;
+        if (deadline == CEL_AT_ONCE) {
+            code = waitq_spin() < 0 ? -1 : is_free(op);
+        }
+        else {
+            code = waitq_wait_for(&self->waiters, is_free, op, deadline,
+                                  "RLock");
+        }
+        if (code <= 0) {
+            return code;
+        }
+    }
+    self->owner = me;
+    self->count = 1;
+    return 1;
+}
+
+/* Whether the one who runs is the owner; else -1 with an exception. */
+static int
+check_owner(rlockobject *self)
+{
+    uint64_t me = whoami((PyObject *)self);
+
+    if (me == 0) {
+        return -1;
+    }
+    if (self->owner != me) {
+        PyErr_SetString(PyExc_RuntimeError, "cannot release un-acquired lock");
+        return -1;
+    }
+    return 0;
+}
+
+static void
+set_free(rlockobject *self)
+{
+    self->owner = 0;
+    self->count = 0;
+    waitq_wake(&self->waiters);
+}
+
+static int
+release(rlockobject *self)
+{
+    if (check_owner(self) < 0) {
+        return -1;
+    }
+    if (self->count > 1) {
+        self->count--;
+    }
+    else {
+        set_free(self);
+    }
+    return 0;
+}
+
+PyDoc_STRVAR(rlock_acquire_doc,
+             "acquire($self, /, blocking=True, timeout=-1)\n"
+             "--\n\n"
+             "Take the lock, once more if it is one's own, waiting at most "
+             "timeout seconds;\n-1: for ever.\n\n"
+             "Suspends.  Returns whether it was taken.");
+
+static PyObject *
+rlock_acquire(PyObject *op, PyObject *const *values, Py_ssize_t count,
+              PyObject *names)
+{
+    struct args args = {values, count, names};
+    cel_time deadline;
+
+    if (args_lock(&args, &deadline) < 0) {
+        return NULL;
+    }
+    int code = acquire((rlockobject *)op, deadline);
+    return code < 0 ? NULL : PyBool_FromLong(code);
+}
+
+static PyObject *
+rlock_enter(PyObject *op, PyObject *unused)
+{
+    (void)unused;
+    return acquire((rlockobject *)op, CEL_FOREVER) < 0 ? NULL
+                                                       : Py_NewRef(Py_True);
+}
+
+PyDoc_STRVAR(rlock_release_doc,
+             "release($self, /)\n"
+             "--\n\n"
+             "Give the lock back once; after the last time it is free.");
+
+static PyObject *
+rlock_release(PyObject *op, PyObject *unused)
+{
+    (void)unused;
+    return release((rlockobject *)op) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *
+rlock_exit(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    (void)args;
+    (void)nargs;
+    return release((rlockobject *)op) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+PyDoc_STRVAR(rlock_locked_doc, "locked($self, /)\n"
+                               "--\n\n"
+                               "Whether somebody has taken it.");
+
+static PyObject *
+rlock_locked(PyObject *op, PyObject *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(((rlockobject *)op)->count > 0);
+}
+
+PyDoc_STRVAR(rlock_is_owned_doc, "_is_owned($self, /)\n"
+                                 "--\n\n"
+                                 "Whether the calling greenlet has it.");
+
+static PyObject *
+rlock_is_owned(PyObject *op, PyObject *unused)
+{
+    uint64_t me = whoami(op);
+
+    (void)unused;
+    if (me == 0) {
+        return NULL;
+    }
+    return PyBool_FromLong(((rlockobject *)op)->owner == me);
+}
+
+PyDoc_STRVAR(rlock_recursion_count_doc,
+             "_recursion_count($self, /)\n"
+             "--\n\n"
+             "How often the calling greenlet has taken it.");
+
+static PyObject *
+rlock_recursion_count(PyObject *op, PyObject *unused)
+{
+    rlockobject *self = (rlockobject *)op;
+    uint64_t me = whoami(op);
+
+    (void)unused;
+    if (me == 0) {
+        return NULL;
+    }
+    return PyLong_FromSize_t(self->owner == me ? self->count : 0);
+}
+
+PyDoc_STRVAR(rlock_release_save_doc,
+             "_release_save($self, /)\n"
+             "--\n\n"
+             "Give it up entirely; returns what _acquire_restore() takes.");
+
+static PyObject *
+rlock_release_save(PyObject *op, PyObject *unused)
+{
+    rlockobject *self = (rlockobject *)op;
+
+    (void)unused;
+    if (check_owner(self) < 0) {
+        return NULL;
+    }
+    PyObject *saved = Py_BuildValue("(nK)", (Py_ssize_t)self->count,
+                                    (unsigned long long)self->owner);
+    if (saved != NULL) {
+        set_free(self);
+    }
+    return saved;
+}
+
+PyDoc_STRVAR(rlock_acquire_restore_doc,
+             "_acquire_restore($self, state, /)\n"
+             "--\n\n"
+             "Take it again as often as before _release_save().\n\n"
+             "Suspends.  An exception that comes meanwhile is raised once it "
+             "is taken.");
+
+static PyObject *
+rlock_acquire_restore(PyObject *op, PyObject *state)
+{
+    rlockobject *self = (rlockobject *)op;
+    Py_ssize_t count;
+    PyObject *owner;
+
+    if (!PyTuple_Check(state) ||
+        !PyArg_ParseTuple(state, "nO:_acquire_restore", &count, &owner)) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_TypeError,
+                            "_acquire_restore() needs a tuple");
+        }
+        return NULL;
+    }
+    PyObject *deferred = NULL;
+    if (acquire(self, CEL_FOREVER) < 0) {
+        /* The caller is in a `with` block that will release it, so a kill
+           has to wait.  The second one must not: the lock may be lost. */
+        deferred = celext_take_raised();
+        if (acquire(self, CEL_FOREVER) < 0) {
+            Py_XDECREF(deferred);
+            return NULL;
+        }
+    }
+    self->count = (size_t)count;
+    if (deferred != NULL) {
+        celext_raise(deferred);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(rlock_reinit_doc, "_at_fork_reinit($self, /)\n"
+                               "--\n\n"
+                               "In a child process: as if it were new.");
+
+static PyObject *
+rlock_reinit(PyObject *op, PyObject *unused)
+{
+    rlockobject *self = (rlockobject *)op;
+
+    (void)unused;
+    waitq_forget(&self->waiters);
+    set_free(self);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef rlock_methods[] = {
+    {"acquire", (PyCFunction)(void (*)(void))rlock_acquire,
+     METH_FASTCALL | METH_KEYWORDS, rlock_acquire_doc},
+    {"release", rlock_release, METH_NOARGS, rlock_release_doc},
+    {"locked", rlock_locked, METH_NOARGS, rlock_locked_doc},
+    {"__enter__", rlock_enter, METH_NOARGS, rlock_acquire_doc},
+    {"__exit__", (PyCFunction)(void (*)(void))rlock_exit, METH_FASTCALL,
+     rlock_release_doc},
+    {"_is_owned", rlock_is_owned, METH_NOARGS, rlock_is_owned_doc},
+    {"_recursion_count", rlock_recursion_count, METH_NOARGS,
+     rlock_recursion_count_doc},
+    {"_release_save", rlock_release_save, METH_NOARGS, rlock_release_save_doc},
+    {"_acquire_restore", rlock_acquire_restore, METH_O,
+     rlock_acquire_restore_doc},
+    {"_at_fork_reinit", rlock_reinit, METH_NOARGS, rlock_reinit_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef rlock_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(rlockobject, weakreflist),
+     READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+PyDoc_STRVAR(rlock_doc, "RLock(hub=None)\n"
+                        "--\n\n"
+                        "A lock that the greenlet which has it may take "
+                        "again.  hub is ignored.");
+
+static PyType_Slot rlock_slots[] = {
+    {Py_tp_doc, (void *)rlock_doc},
+    {Py_tp_new, rlock_new},
+    {Py_tp_init, rlock_init},
+    {Py_tp_traverse, rlock_traverse},
+    {Py_tp_dealloc, rlock_dealloc},
+    {Py_tp_repr, rlock_repr},
+    {Py_tp_methods, rlock_methods},
+    {Py_tp_members, rlock_members},
+    {0, NULL},
+};
+
+static PyType_Spec rlock_spec = {
+    .name = "celadon.lock.RLock",
+    .basicsize = sizeof(rlockobject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
+    .slots = rlock_slots,
+};
+
+int
+rlock_register(PyObject *module, struct celext_state *state)
+{
+    return celext_add_type(module, &state->rlock_type, &rlock_spec, NULL);
+}
