@@ -42,6 +42,14 @@
 #if CEL__TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
+
+/* For functions that begin in one coroutine and end in another: the thread
+   sanitizer counts entries and exits for each. */
+#if defined(__clang__)
+#define CEL__UNCOUNTED __attribute__((disable_sanitizer_instrumentation))
+#else
+#define CEL__UNCOUNTED __attribute__((no_sanitize_thread))
+#endif
 #if CEL__HAVE_VALGRIND
 #include <valgrind/valgrind.h>
 #endif
@@ -101,7 +109,7 @@ cel__sanitize_fini(struct cel__sanitize *self)
 }
 
 /* Before the switch from `from` to `to`; `last`: `from` ends here. */
-static inline void
+CEL__UNCOUNTED static inline void
 cel__sanitize_leave(struct cel__sanitize *from, struct cel__sanitize *to,
                     int last)
 {

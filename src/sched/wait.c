@@ -50,7 +50,7 @@ prepare(struct cel__coro *coro)
 }
 
 /* From here on `to` runs; what is left is the switch. */
-static inline void
+CEL__UNCOUNTED static inline void
 hand_over(struct cel__worker *worker, struct cel__coro *from,
           struct cel__coro *to)
 {
@@ -280,7 +280,7 @@ end(struct cel__worker *worker, struct cel__coro *self, struct cel__coro *heir)
 }
 
 /* What runs on a new stack, from its first call to its last. */
-static void *
+CEL__UNCOUNTED static void *
 begin(void *arg)
 {
     struct cel__coro *self = arg;

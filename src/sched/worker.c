@@ -24,8 +24,8 @@
 #include "base/fork.h"
 #include "coro/overflow.h"
 
-/* The smallest stack of a hard build, to meet overflows early. */
-#define STACK_SIZE (256 * 1024)
+/* Bytes of a coroutine's stack: address space, memory as it is touched. */
+#define STACK_SIZE ((size_t)256 * 1024)
 
 /*
  * The calling thread's worker.  Compilers keep the address of a thread-local

@@ -22,13 +22,13 @@
 
 /* A call that stays inside until it is let go. */
 struct gate {
-    _Atomic bool entered;
-    _Atomic bool open;
-    _Atomic int nreleased;
+    cel_time deadline;
     int code; /* what the coroutine got */
     int result;
+    _Atomic int nreleased;
+    _Atomic bool entered;
+    _Atomic bool open;
     bool firm;
-    cel_time deadline;
 };
 
 static int

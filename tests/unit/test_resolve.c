@@ -147,7 +147,7 @@ resolve_hastily(void *arg)
     for (int i = 0; i < 20; i++) {
         int err = cel_resolve("localhost", "80", &stream, &found,
                               i == 0 ? CEL_AT_ONCE
-                                     : cel_after(i * 10 * CEL_USEC));
+                                     : cel_after(10 * CEL_USEC * i));
         if (err == 0) {
             cel_resolve_free(found);
         }
