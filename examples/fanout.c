@@ -35,7 +35,7 @@ dial(void *arg)
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *server;
     char **argv = arg;
-    long n = atol(argv[3]);
+    long n = strtol(argv[3], NULL, 10);
 
     int err = n < 0 || n > 10000 ? -EINVAL
                                  : cel_resolve(argv[1], argv[2], &hints,

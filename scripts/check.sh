@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.." || exit 1
 python=${PYTHON:-/usr/bin/python3}
 venv=${VENV:-.venv}
 all=(format shellcheck codespell layers sizes cpylint ruff headers gcc symbols
-    clang tidy unit portable aarch64 hard asan valgrind python)
+    clang tidy unit docs portable aarch64 hard asan valgrind python)
 logs=build/check
 mkdir -p "$logs"
 
@@ -106,6 +106,11 @@ step_tidy() {
 
 step_unit() { scripts/build.sh main && unit_tests main; }
 
+# What the documents say of the tree, and their examples.
+step_docs() {
+    scripts/build.sh main && "$python" scripts/check_docs.py build/main
+}
+
 # The switch in plain C, for other CPUs.
 step_portable() {
     scripts/build.sh portable --werror -Dswitch=portable -Dpython=disabled &&
@@ -134,7 +139,8 @@ step_asan() {
 step_valgrind() {
     scripts/build.sh main || return 1
     CELADON_TEST_SLOW=20 unit_tests main -t 20 --logbase valgrind --wrapper \
-        'valgrind -q --error-exitcode=9 --leak-check=full'
+        "valgrind -q --error-exitcode=9 --leak-check=full \
+--suppressions='$PWD/tests/valgrind.supp'"
 }
 
 # The Python tests in a virtual environment: pytest_in VENV PYTHON.
