@@ -191,7 +191,7 @@ counts() {
         END { print passed + 0, failed + 0 }' "$1"
 }
 
-packages=(build)
+packages=(build test)
 for step in "${@:-${all[@]}}"; do
     case $step in
         format | shellcheck | codespell | headers | gcc | symbols | clang | \

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install the Debian packages that a purpose needs: setup.sh build|check|
+# Install the Debian packages that a purpose needs: setup.sh build|test|check|
 # cross|demo|matrix ...  Only what is missing; silent when nothing is.
 set -euo pipefail
 
@@ -8,7 +8,8 @@ declare -A packages=(
     [check]="clang clang-format-14 clang-tidy-14 g++ shellcheck codespell
              valgrind binutils"
     [cross]="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
-    [demo]="apache2-utils wrk util-linux"
+    [test]="strace gdb binutils openssl"
+    [demo]="apache2-utils wrk util-linux strace libst-dev"
     [matrix]="debootstrap"
 )
 
