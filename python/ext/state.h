@@ -81,6 +81,7 @@ int queue_register(PyObject *module, struct celext_state *state);
 int local_register(PyObject *module, struct celext_state *state);
 int socket_register(PyObject *module, struct celext_state *state);
 int offload_register(PyObject *module, struct celext_state *state);
+int poll_register(PyObject *module, struct celext_state *state);
 int thread_register(PyObject *module, struct celext_state *state);
 
 /*
