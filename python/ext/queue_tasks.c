@@ -112,13 +112,13 @@ queue_shutdown(PyObject *op, PyObject *const *values, Py_ssize_t count,
 {
     static const char *const known[] = {"immediate", NULL};
     queueobject *self = (queueobject *)op;
-    PyObject *given = Py_False;
+    PyObject *given = NULL;
 
     if (celext_arguments("shutdown", known, values, count, names, &given) <
         0) {
         return NULL;
     }
-    int immediate = PyObject_IsTrue(given);
+    int immediate = given == NULL ? 0 : PyObject_IsTrue(given);
     if (immediate < 0) {
         return NULL;
     }
