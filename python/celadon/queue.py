@@ -1,9 +1,15 @@
 """Queues for greenlets, of any thread."""
 
-from heapq import heappop, heappush
 from queue import Empty, Full
 
-from celadon._core import Channel, LifoQueue, Queue, ShutDown, SimpleQueue
+from celadon._core import (
+    Channel,
+    LifoQueue,
+    PriorityQueue,
+    Queue,
+    ShutDown,
+    SimpleQueue,
+)
 
 __all__ = [
     "Channel",
@@ -18,16 +24,3 @@ __all__ = [
 ]
 
 JoinableQueue = Queue
-
-
-class PriorityQueue(Queue):
-    """A Queue that gives the smallest item first."""
-
-    def _init(self, maxsize):
-        self.queue = []
-
-    def _put(self, item):
-        heappush(self.queue, item)
-
-    def _get(self):
-        return heappop(self.queue)

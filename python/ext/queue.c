@@ -66,12 +66,18 @@ queue_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     /* Only the classes made here have that very function. */
-    if (type->tp_dealloc != queue_dealloc &&
-        queue_find_own(type, state->queue_type->tp_base, &own) < 0) {
-        return NULL;
+    if (type->tp_dealloc != queue_dealloc) {
+        PyTypeObject *base = state->queue_type;
+        if (!PyType_IsSubtype(type, base)) {
+            base = base->tp_base;
+        }
+        if (queue_find_own(type, base, &own) < 0) {
+            return NULL;
+        }
     }
     queueobject *self = (queueobject *)type->tp_alloc(type, 0);
     if (self != NULL) {
+        self->state = state;
         self->own = own;
         waitq_init(&self->getters);
         waitq_init(&self->putters);
@@ -195,14 +201,14 @@ parse_get(const char *function, const struct args *args, cel_time *deadline)
     return check_timeout(timeout, *deadline);
 }
 
-PyDoc_STRVAR(queue_put_doc,
-             "put($self, /, item, block=True, timeout=None)\n"
-             "--\n\n"
-             "Add an item, waiting for room at most timeout seconds.\n\n"
-             "Suspends.  Raises Full if there is none, ShutDown after "
-             "shutdown().");
+const char queue_put_doc[] = PyDoc_STR(
+    "put($self, /, item, block=True, timeout=None)\n"
+    "--\n\n"
+    "Add an item, waiting for room at most timeout seconds.\n\n"
+    "Suspends.  Raises Full if there is none, ShutDown after "
+    "shutdown().");
 
-static PyObject *
+PyObject *
 queue_put(PyObject *op, PyObject *const *values, Py_ssize_t count,
           PyObject *names)
 {
@@ -236,14 +242,14 @@ queue_put(PyObject *op, PyObject *const *values, Py_ssize_t count,
     return queue_put_item(self, given[0], deadline);
 }
 
-PyDoc_STRVAR(queue_get_doc,
-             "get($self, /, block=True, timeout=None)\n"
-             "--\n\n"
-             "Take the next item, waiting for one at most timeout seconds.\n\n"
-             "Suspends.  Raises Empty if there is none, ShutDown if none can "
-             "come.");
+const char queue_get_doc[] = PyDoc_STR(
+    "get($self, /, block=True, timeout=None)\n"
+    "--\n\n"
+    "Take the next item, waiting for one at most timeout seconds.\n\n"
+    "Suspends.  Raises Empty if there is none, ShutDown if none can "
+    "come.");
 
-static PyObject *
+PyObject *
 queue_get(PyObject *op, PyObject *const *values, Py_ssize_t count,
           PyObject *names)
 {
@@ -531,11 +537,7 @@ queue_get_mutex(PyObject *op, void *unused)
 
     (void)unused;
     if (self->mutex == NULL) {
-        struct celext_state *state = celext_state_of(Py_TYPE(op));
-        if (state == NULL) {
-            return NULL;
-        }
-        self->mutex = PyObject_CallNoArgs((PyObject *)state->lock_type);
+        self->mutex = PyObject_CallNoArgs((PyObject *)self->state->lock_type);
     }
     return Py_XNewRef(self->mutex);
 }
@@ -643,6 +645,20 @@ find_shut_down(PyObject *module, struct celext_state *state)
     return PyModule_AddObjectRef(module, "ShutDown", state->shut_down);
 }
 
+static int
+find_heap_functions(struct celext_state *state)
+{
+    PyObject *heapq = PyImport_ImportModule("heapq");
+
+    if (heapq == NULL) {
+        return -1;
+    }
+    state->heappush = PyObject_GetAttrString(heapq, "heappush");
+    state->heappop = PyObject_GetAttrString(heapq, "heappop");
+    Py_DECREF(heapq);
+    return state->heappush == NULL || state->heappop == NULL ? -1 : 0;
+}
+
 int
 queue_register(PyObject *module, struct celext_state *state)
 {
@@ -650,6 +666,7 @@ queue_register(PyObject *module, struct celext_state *state)
     int err = -1;
 
     if (find_shut_down(module, state) == 0 &&
+        find_heap_functions(state) == 0 &&
         celext_add_type(module, &simple, &simple_spec, NULL) == 0 &&
         queue_tasks_register(module, state, simple) == 0) {
         err = channel_register(module, state);

@@ -23,11 +23,19 @@
 #define QUEUE_OWN_STORE 31U /* any of those */
 #define QUEUE_OWN_CALLS 32U /* put() or get() itself */
 
+/* Which item is the next one. */
+enum queue_order {
+    QUEUE_OLDEST,
+    QUEUE_NEWEST,   /* LifoQueue */
+    QUEUE_SMALLEST, /* PriorityQueue: container is a heap, never the ring */
+};
+
 /* Invariants: container != NULL => count == 0; room is 0 or a power of two;
    count <= room. */
 typedef struct {
     PyObject_HEAD
     PyObject *weakreflist;
+    struct celext_state *state; /* borrowed: the type keeps the module */
     PyObject **ring; /* owned items from ring[first & (room - 1)] on */
     size_t first;
     size_t count;
@@ -38,11 +46,11 @@ typedef struct {
     struct waitq getters;
     struct waitq putters;
     struct waitq joiners;
-    PyObject *mutex;   /* owned; the lock somebody asked for, or NULL */
-    unsigned own;      /* QUEUE_OWN_… */
-    bool newest_first; /* LifoQueue */
-    bool joinable;     /* Queue, not SimpleQueue */
-    bool shut;         /* shutdown() was called */
+    PyObject *mutex; /* owned; the lock somebody asked for, or NULL */
+    unsigned own;    /* QUEUE_OWN_… */
+    uint8_t order;   /* enum queue_order */
+    bool joinable;   /* Queue, not SimpleQueue */
+    bool shut;       /* shutdown() was called */
 } queueobject;
 
 /* What `type`, a subclass of `base`, has of its own: QUEUE_OWN_….
@@ -81,6 +89,15 @@ void queue_drop(queueobject *self);
 PyObject *queue_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 void queue_dealloc(PyObject *op);
 
+/* put() and get() of all queues.  Queue has them in its own table too: for a
+   method of a base CPython 3.11 has no fast path. */
+PyObject *queue_put(PyObject *op, PyObject *const *values, Py_ssize_t count,
+                    PyObject *names);
+PyObject *queue_get(PyObject *op, PyObject *const *values, Py_ssize_t count,
+                    PyObject *names);
+extern const char queue_put_doc[];
+extern const char queue_get_doc[];
+
 /* Wait in `waitq`, one of the queue's, until `ready`.  Suspends.  Returns 1,
    0 (too late) or -1 with an exception. */
 int queue_await(queueobject *self, struct waitq *waitq,
@@ -98,8 +115,8 @@ PyObject *queue_get_item(queueobject *self, cel_time deadline);
    exception, Empty and ShutDown too. */
 int queue_await_item(queueobject *self, cel_time deadline);
 
-/* Add Queue and LifoQueue, whose base is `simple`, or Channel, to the module.
-   Each returns 0, or -1 with an exception. */
+/* Add Queue and its subclasses, whose base is `simple`, or Channel, to the
+   module.  Each returns 0, or -1 with an exception. */
 int queue_tasks_register(PyObject *module, struct celext_state *state,
                          PyTypeObject *simple);
 int channel_register(PyObject *module, struct celext_state *state);

@@ -21,13 +21,11 @@ enum refusal {
 static PyObject *
 refuse(queueobject *self, enum refusal refusal)
 {
-    struct celext_state *state = celext_state_of(Py_TYPE((PyObject *)self));
+    const struct celext_state *state = self->state;
 
-    if (state != NULL) {
-        PyErr_SetNone(refusal == EMPTY  ? state->empty
-                      : refusal == FULL ? state->full
-                                        : state->shut_down);
-    }
+    PyErr_SetNone(refusal == EMPTY  ? state->empty
+                  : refusal == FULL ? state->full
+                                    : state->shut_down);
     return NULL;
 }
 

@@ -63,9 +63,28 @@ queue_plain_size(queueobject *self)
                                    : PyObject_Size(self->container);
 }
 
+/* Put `item` in its place in the heap. */
+static int
+push(queueobject *self, PyObject *item)
+{
+    if (self->container == NULL) {
+        self->container = PyList_New(0);
+        if (self->container == NULL) {
+            return -1;
+        }
+    }
+    PyObject *args[] = {self->container, item};
+    PyObject *done = PyObject_Vectorcall(self->state->heappush, args, 2, NULL);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
 int
 queue_plain_store(queueobject *self, PyObject *item)
 {
+    if (self->order == QUEUE_SMALLEST) {
+        return push(self, item);
+    }
     if (cel__unlikely(self->container != NULL)) {
         PyObject *done = PyObject_CallMethod(self->container, "append", "(O)",
                                              item);
@@ -80,19 +99,30 @@ queue_plain_store(queueobject *self, PyObject *item)
     return 0;
 }
 
+/* The next item out of the container. */
+static PyObject *
+fetch_contained(queueobject *self)
+{
+    if (self->order == QUEUE_SMALLEST) {
+        return PyObject_CallOneArg(self->state->heappop, self->container);
+    }
+    return PyObject_CallMethod(self->container,
+                               self->order == QUEUE_NEWEST ? "pop" : "popleft",
+                               NULL);
+}
+
 PyObject *
 queue_plain_fetch(queueobject *self)
 {
     if (cel__unlikely(self->container != NULL)) {
-        return PyObject_CallMethod(
-            self->container, self->newest_first ? "pop" : "popleft", NULL);
+        return fetch_contained(self);
     }
     if (self->count == 0) {
         PyErr_SetString(PyExc_IndexError, "the queue is empty");
         return NULL;
     }
     PyObject *item;
-    if (self->newest_first) {
+    if (self->order == QUEUE_NEWEST) {
         item = *slot(self, self->count - 1);
     }
     else {
@@ -115,13 +145,14 @@ queue_plain_look(queueobject *self)
             return NULL;
         }
         return PySequence_GetItem(self->container,
-                                  self->newest_first ? count - 1 : 0);
+                                  self->order == QUEUE_NEWEST ? count - 1 : 0);
     }
     if (self->count == 0) {
         PyErr_SetString(PyExc_IndexError, "the queue is empty");
         return NULL;
     }
-    return Py_NewRef(*slot(self, self->newest_first ? self->count - 1 : 0));
+    return Py_NewRef(
+        *slot(self, self->order == QUEUE_NEWEST ? self->count - 1 : 0));
 }
 
 PyObject *
@@ -172,7 +203,7 @@ queue_expose(queueobject *self)
     if (items == NULL) {
         return NULL;
     }
-    if (!self->newest_first) {
+    if (self->order == QUEUE_OLDEST) {
         PyObject *collections = PyImport_ImportModule("collections");
         PyObject *deque = collections == NULL
                               ? NULL

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Queue and LifoQueue: what knows how much is left to do, and has an end.
+ * Queue, LifoQueue and PriorityQueue: what knows how much is left to do, and has an end.
  *
  * Threads: with the GIL, any.
  *
@@ -26,7 +26,18 @@ lifo_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     PyObject *op = joinable_new(type, args, kwargs);
 
     if (op != NULL) {
-        ((queueobject *)op)->newest_first = true;
+        ((queueobject *)op)->order = QUEUE_NEWEST;
+    }
+    return op;
+}
+
+static PyObject *
+priority_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *op = joinable_new(type, args, kwargs);
+
+    if (op != NULL) {
+        ((queueobject *)op)->order = QUEUE_SMALLEST;
     }
     return op;
 }
@@ -158,6 +169,10 @@ queue_set_unfinished(PyObject *op, PyObject *value, void *unused)
 }
 
 static PyMethodDef queue_methods[] = {
+    {"put", (PyCFunction)(void (*)(void))queue_put,
+     METH_FASTCALL | METH_KEYWORDS, queue_put_doc},
+    {"get", (PyCFunction)(void (*)(void))queue_get,
+     METH_FASTCALL | METH_KEYWORDS, queue_get_doc},
     {"task_done", queue_task_done, METH_NOARGS, queue_task_done_doc},
     {"join", (PyCFunction)(void (*)(void))queue_join,
      METH_FASTCALL | METH_KEYWORDS, queue_join_doc},
@@ -208,19 +223,41 @@ static PyType_Spec lifo_spec = {
     .slots = lifo_slots,
 };
 
+PyDoc_STRVAR(priority_doc, "PriorityQueue(maxsize=0, items=(), "
+                           "unfinished_tasks=None)\n"
+                           "--\n\n"
+                           "A Queue that gives the smallest item first.");
+
+static PyType_Slot priority_slots[] = {
+    {Py_tp_doc, (void *)priority_doc},
+    {Py_tp_new, priority_new},
+    {Py_tp_dealloc, queue_dealloc},
+    {0, NULL},
+};
+
+static PyType_Spec priority_spec = {
+    .name = "celadon.queue.PriorityQueue",
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .slots = priority_slots,
+};
+
 int
 queue_tasks_register(PyObject *module, struct celext_state *state,
                      PyTypeObject *simple)
 {
     PyTypeObject *lifo = NULL;
+    PyTypeObject *priority = NULL;
+    int err = -1;
 
     if (celext_add_type(module, &state->queue_type, &queue_spec,
-                        (PyObject *)simple) < 0 ||
+                        (PyObject *)simple) == 0 &&
         celext_add_type(module, &lifo, &lifo_spec,
-                        (PyObject *)state->queue_type) < 0) {
-        Py_XDECREF((PyObject *)lifo);
-        return -1;
+                        (PyObject *)state->queue_type) == 0 &&
+        celext_add_type(module, &priority, &priority_spec,
+                        (PyObject *)state->queue_type) == 0) {
+        err = 0;
     }
-    Py_DECREF((PyObject *)lifo);
-    return 0;
+    Py_XDECREF((PyObject *)lifo);
+    Py_XDECREF((PyObject *)priority);
+    return err;
 }

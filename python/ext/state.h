@@ -41,6 +41,8 @@ struct celext_state {
     PyObject *empty;             /* queue.Empty */
     PyObject *full;              /* queue.Full */
     PyObject *shut_down;         /* queue.ShutDown, or one of ours */
+    PyObject *heappush;          /* of heapq, for PriorityQueue */
+    PyObject *heappop;
     PyObject *getdefaulttimeout; /* _socket's, for each new socket */
     /* Interned strings, strong. */
     PyObject *str_run;
