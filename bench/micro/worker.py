@@ -35,8 +35,8 @@ class Implementation:
         sockets = importlib.import_module(f'{name}.socket')
         self.socketpair = sockets.socketpair
         # Raw greenlets: a package of its own beneath gevent.
-        raw = importlib.import_module('greenlet') if name == 'gevent' \
-            else package
+        raw = importlib.import_module('greenlet' if name == 'gevent'
+                                      else 'celadon.greenlet')
         self.greenlet = raw.greenlet
         self.getcurrent = raw.getcurrent
 

@@ -8,6 +8,7 @@ from celadon._core import (
     GreenletExit,
     get_hub,
     getcurrent,
+    greenlet,
     spawn_raw,
 )
 
@@ -15,6 +16,7 @@ __all__ = [
     "Greenlet",
     "GreenletExit",
     "getcurrent",
+    "greenlet",
     "iwait",
     "joinall",
     "kill",
@@ -138,8 +140,8 @@ def killall(greenlets, exception=GreenletExit, block=True, timeout=None):
     then Timeout is raised.
     """
     greenlets = list(greenlets)
-    for greenlet in greenlets:
-        kill(greenlet, exception)
+    for one in greenlets:
+        kill(one, exception)
     if not block:
         return
     from celadon._core import Timeout, sleep
