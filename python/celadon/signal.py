@@ -54,22 +54,27 @@ class _Dispatch:
         cls = _Dispatch
         if cls.wakeup_fd >= 0:
             _write_number(cls.wakeup_fd, signum)
-        if cls.came is not None:
-            cls.came.set()
-            cls.came = None
         hub = get_hub()
         current = getcurrent()
         if current is hub.main:
-            self.handler(signum, frame)
+            self._call(signum, frame)
         elif current is hub:
             # The handler may want to wait, which the hub can't.
             spawn_raw(self._guarded, signum, hub.main.gr_frame)
         else:
             self._guarded(signum, frame)
 
-    def _guarded(self, signum, frame):
+    def _call(self, signum, frame):
         try:
             self.handler(signum, frame)
+        finally:
+            came, _Dispatch.came = _Dispatch.came, None
+            if came is not None:
+                came.set()
+
+    def _guarded(self, signum, frame):
+        try:
+            self._call(signum, frame)
         except BaseException as error:
             get_hub().throw_main(error)
 

@@ -31,13 +31,26 @@ _local = local
 lock = allocate = allocate_lock = LockType
 
 
+# Threads that start_new_thread() started and that have not ended.
+_running = 0
+
+
+def count_raw():
+    """How many threads of this module run."""
+    return _running
+
+
 def _run(function, args, kwargs):
+    global _running
+    _running += 1
     try:
         function(*args, **kwargs)
     except SystemExit:
         pass
     except BaseException as error:
         thread_failed(function, error)
+    finally:
+        _running -= 1
 
 
 def start_new_thread(function, args, kwargs=None, /):

@@ -16,6 +16,7 @@ patching, and the main thread, have STATE_NATIVE: for them the methods of
 the original class are called.
 """
 
+import _thread
 import gc
 import sys
 import threading
@@ -30,12 +31,19 @@ from celadon._core import (
     sleep,
     spawn_raw,
 )
-from celadon.thread import get_ident, join_joinable, local, remaining
+from celadon.thread import (
+    count_raw,
+    get_ident,
+    join_joinable,
+    local,
+    remaining,
+    start_joinable_thread,
+    start_new_thread,
+)
 
 STATE_NATIVE, STATE_NEW, STATE_RUNNING, STATE_ENDED = range(4)
 
 _active = threading._active
-_count = threading._counter
 _invoke_excepthook = threading._make_invoke_excepthook()
 
 # The original methods, by class: what install() has replaced.
@@ -65,7 +73,7 @@ def _init(
         self._name = str(name)
     else:
         # The name itself is put together when somebody asks.
-        self._number = _count()
+        self._number = threading._counter()
         self._target_name = getattr(target, "__name__", None)
     self._target = target
     self._args = args
@@ -114,11 +122,35 @@ def start(self):
         if _is_started(self):
             raise RuntimeError("threads can only be started once")
         _adopt(self)
+    if getattr(threading, _STARTER) is not _starter:
+        _start_otherwise(self)
+        return
     greenlet = spawn_raw(self._bootstrap)
     self._greenlet = greenlet
     self._ident = ident = id(greenlet)
     self._state = STATE_RUNNING
     _active[ident] = self
+
+
+# What the original start() calls, and debuggers replace.
+if sys.version_info < (3, 13):
+    _STARTER, _starter = "_start_new_thread", start_new_thread
+else:
+    _STARTER, _starter = "_start_joinable_thread", start_joinable_thread
+
+
+def _start_otherwise(self):
+    """Start through the function that somebody put in place of ours."""
+    start = getattr(threading, _STARTER)
+    self._state = STATE_RUNNING
+    try:
+        if sys.version_info < (3, 13):
+            start(self._bootstrap, ())
+        else:
+            start(self._bootstrap, daemon=self.daemon)
+    except BaseException:
+        self._state = STATE_NEW
+        raise
 
 
 def _adopt(self):
@@ -131,6 +163,9 @@ def _adopt(self):
 
 
 def _bootstrap(self):
+    if self._ident is None:
+        self._ident = get_ident()
+        _active[self._ident] = self
     try:
         if threading._trace_hook:
             sys.settrace(threading._trace_hook)
@@ -341,7 +376,7 @@ def _dummy_init(self):
     if ident == native_ident():
         _original("__init__", threading._DummyThread)(self)
         return
-    _init(self, name=f"Dummy-{_count()}", daemon=True)
+    _init(self, name=f"Dummy-{threading._counter()}", daemon=True)
     self._state = STATE_RUNNING
     self._ident = ident
     this = weakref.ref(self)
@@ -392,8 +427,24 @@ class _Dangling:
     def __contains__(self, thread):
         return isinstance(thread, threading.Thread)
 
+    def __eq__(self, other):
+        return set(self) == set(other)
+
+    __hash__ = None
+
     def copy(self):
         return weakref.WeakSet(self)
+
+
+def _count_threads():
+    """As _thread._count(): threads that were started and have not ended."""
+    ours = [
+        thread
+        for thread in list(_active.values())
+        if thread._state == STATE_RUNNING
+        and not isinstance(thread, threading._DummyThread)
+    ]
+    return len(ours) + count_raw() + _original("_count", _thread)()
 
 
 # ---- the end of the program
@@ -461,6 +512,15 @@ def _event_wait(self, timeout=None):
 
 def _event_at_fork_reinit(self):
     self._event = None
+    if "_cond" in vars(self):
+        self._cond._at_fork_reinit()
+
+
+@_Lazy
+def _event_cond(self):
+    """The condition that the original has, for those who look inside."""
+    self._cond = threading.Condition(threading.Lock())
+    return self._cond
 
 
 _EVENT_METHODS = {
@@ -469,6 +529,7 @@ _EVENT_METHODS = {
     "clear": _event_clear,
     "wait": _event_wait,
     "_at_fork_reinit": _event_at_fork_reinit,
+    "_cond": _event_cond,
     "_event": None,
 }
 
@@ -525,6 +586,7 @@ def install():
         _replace(threading.Thread, name, value)
     _replace(threading._DummyThread, "__init__", _dummy_init)
     _replace(threading, "_shutdown", _shutdown)
+    _replace(_thread, "_count", _count_threads)
     dangling = _Dangling()
     _replace(threading, "_dangling", dangling)
     if hasattr(threading, "_thread_local_info"):
