@@ -70,4 +70,13 @@ celext_thread_failed(PyObject *function)
 #endif
 }
 
+/* The module slot that refuses subinterpreters: a hub belongs to an OS thread,
+   which may not have two.  From 3.12 on there is a word for it. */
+#if PY_VERSION_HEX >= 0x030C0000
+#define CELEXT_ONE_INTERPRETER                                                \
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#else
+#define CELEXT_ONE_INTERPRETER
+#endif
+
 #endif

@@ -15,14 +15,22 @@
 #include "ext/greenlet.h"
 
 #include "ext/compat.h"
+#include "ext/farewell.h"
 #include "ext/hub.h"
+#include "ext/switch.h"
 
 PyGreenlet *
 greenlet_current(struct celext_state *state)
 {
     struct hub *hub = hub_get(state);
 
-    return hub == NULL ? NULL : hub_current(hub)->self;
+    if (hub == NULL) {
+        return NULL;
+    }
+    /* A thread that never waits gets here, if anywhere, to those whom others
+       dropped. */
+    hub_tidy(hub);
+    return hub_current(hub)->self;
 }
 
 /* The state behind any greenlet.  Borrowed; never fails for one of ours. */
@@ -55,8 +63,7 @@ set_parent(PyGreenlet *self, PyObject *value)
             return -1;
         }
     }
-    if (glet->state == GLET_ACTIVE && parent->glet->hub != NULL &&
-        parent->glet->hub != glet->hub) {
+    if (glet->hub != NULL && glet_home(parent->glet) != glet->hub) {
         PyErr_SetString(PyExc_ValueError,
                         "parent cannot be on a different thread");
         return -1;
@@ -64,6 +71,21 @@ set_parent(PyGreenlet *self, PyObject *value)
     PyGreenlet *old = glet->parent;
     glet->parent = (PyGreenlet *)Py_NewRef(value);
     Py_XDECREF((PyObject *)old);
+    return 0;
+}
+
+static int
+set_run(PyObject *op, PyObject *value, void *unused)
+{
+    struct glet *glet = ((PyGreenlet *)op)->glet;
+
+    (void)unused;
+    if (glet->state != GLET_UNSTARTED) {
+        PyErr_SetString(PyExc_AttributeError,
+                        "run cannot be set after the start of the greenlet");
+        return -1;
+    }
+    Py_XSETREF(glet->run, Py_XNewRef(value));
     return 0;
 }
 
@@ -91,11 +113,23 @@ greenlet_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return (PyObject *)self;
 }
 
+/* Set what the constructor was given; each may be NULL. */
+static int
+set_up(PyObject *op, PyObject *run, PyObject *parent)
+{
+    if (run != NULL && set_run(op, run, NULL) < 0) {
+        return -1;
+    }
+    if (parent != NULL && parent != Py_None) {
+        return set_parent((PyGreenlet *)op, parent);
+    }
+    return 0;
+}
+
 static int
 greenlet_init(PyObject *op, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"run", "parent", NULL};
-    PyGreenlet *self = (PyGreenlet *)op;
     PyObject *run = NULL;
     PyObject *parent = NULL;
 
@@ -103,59 +137,31 @@ greenlet_init(PyObject *op, PyObject *args, PyObject *kwargs)
                                      &parent)) {
         return -1;
     }
-    if (run != NULL) {
-        Py_XSETREF(self->glet->run, Py_NewRef(run));
-    }
-    if (parent != NULL && parent != Py_None) {
-        return set_parent(self, parent);
-    }
-    return 0;
+    return set_up(op, run, parent);
 }
 
-/* greenlet(run) without keywords and subclasses, which is nearly always. */
+/* The type called, unless by a subclass: no tuple, no dict. */
 static PyObject *
 greenlet_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf,
                     PyObject *names)
 {
-    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+    static const char *const known[] = {"run", "parent", NULL};
+    PyObject *values[2] = {NULL, NULL};
 
-    if (names != NULL || nargs != 1) {
-        PyObject *tuple = NULL;
-        PyObject *dict = names == NULL ? NULL : PyDict_New();
-        Py_ssize_t nkw = names == NULL ? 0 : PyTuple_GET_SIZE(names);
-        PyObject *self = NULL;
-        for (Py_ssize_t i = 0; dict != NULL && i < nkw; i++) {
-            if (PyDict_SetItem(dict, PyTuple_GET_ITEM(names, i),
-                               args[nargs + i]) < 0) {
-                Py_CLEAR(dict);
-            }
-        }
-        if (names == NULL || dict != NULL) {
-            tuple = PyTuple_New(nargs);
-        }
-        for (Py_ssize_t i = 0; tuple != NULL && i < nargs; i++) {
-            PyTuple_SET_ITEM(tuple, i, Py_NewRef(args[i]));
-        }
-        if (tuple != NULL) {
-            self = greenlet_new((PyTypeObject *)type, tuple, dict);
-        }
-        if (self != NULL && greenlet_init(self, tuple, dict) < 0) {
-            Py_CLEAR(self);
-        }
-        Py_XDECREF(tuple);
-        Py_XDECREF(dict);
-        return self;
+    if (celext_arguments("greenlet", known, args, PyVectorcall_NARGS(nargsf),
+                         names, values) < 0) {
+        return NULL;
     }
     PyObject *self = greenlet_new((PyTypeObject *)type, NULL, NULL);
-    if (self != NULL) {
-        ((PyGreenlet *)self)->glet->run = Py_NewRef(args[0]);
+    if (self != NULL && set_up(self, values[0], values[1]) < 0) {
+        Py_CLEAR(self);
     }
     return self;
 }
 
 /* ---- dying */
 
-static int
+int
 greenlet_traverse(PyObject *op, visitproc visit, void *arg)
 {
     PyGreenlet *self = (PyGreenlet *)op;
@@ -174,7 +180,7 @@ greenlet_traverse(PyObject *op, visitproc visit, void *arg)
     return 0;
 }
 
-static int
+int
 greenlet_clear(PyObject *op)
 {
     PyGreenlet *self = (PyGreenlet *)op;
@@ -188,100 +194,13 @@ greenlet_clear(PyObject *op)
     return 0;
 }
 
-/* Throw GreenletExit into a suspended greenlet of this thread. */
-static void
-kill_suspended(struct hub *hub, PyGreenlet *self)
-{
-    struct glet *glet = self->glet;
-    PyGreenlet *parent = glet->parent;
-
-    /* What it ends with comes back here, not to its parent. */
-    glet->parent = (PyGreenlet *)Py_NewRef((PyObject *)hub_current(hub)->self);
-    Py_XDECREF((PyObject *)parent);
-    PyErr_SetNone(hub->state->greenlet_exit);
-    PyObject *result = greenlet_switch(hub, self, NULL, NULL);
-    if (result == NULL) {
-        PyErr_WriteUnraisable((PyObject *)self);
-    }
-    Py_XDECREF(result);
-    if (glet->state == GLET_ACTIVE) {
-        PySys_FormatStderr("GreenletExit did not kill %R\n", self);
-        Py_INCREF(self); /* its stack may still refer to it: kept for ever */
-    }
-}
-
-/* A message to the hub that must let go of a greenlet. */
-struct farewell {
-    struct cel__message message;
-    PyObject *greenlet; /* owned */
-    PyObject *exc;      /* owned: a GreenletExit */
-};
-
-static void
-farewell_arrived(struct cel__message *message)
-{
-    struct farewell *farewell = cel__container(message, struct farewell,
-                                               message);
-    struct glet *glet = ((PyGreenlet *)farewell->greenlet)->glet;
-
-    /* The reference becomes the running one; the exception kills it. */
-    if (glet->state == GLET_ACTIVE) {
-        glet->lent = true;
-        (void)hub_throw_later(glet, farewell->exc);
-    }
-    PyMem_RawFree(farewell);
-}
-
-/* The last reference was dropped in another thread: its own shall do it. */
-static void
-send_farewell(PyGreenlet *self)
-{
-    struct hub *hub = self->glet->hub;
-    struct farewell *farewell = PyMem_RawMalloc(sizeof(*farewell));
-    PyObject *exc = PyObject_CallNoArgs(hub->state->greenlet_exit);
-
-    if (farewell == NULL || exc == NULL) {
-        PyErr_Clear(); /* leaks the stack; nothing better is left */
-        PyMem_RawFree(farewell);
-        Py_XDECREF(exc);
-        return;
-    }
-    farewell->message.fn = farewell_arrived;
-    farewell->greenlet = Py_NewRef((PyObject *)self);
-    farewell->exc = exc; /* never dropped here: no Python may run there */
-    cel__worker_post(hub->worker, &farewell->message);
-}
-
-static void
-greenlet_finalize(PyObject *op)
-{
-    PyGreenlet *self = (PyGreenlet *)op;
-    struct glet *glet = self->glet;
-
-    if (glet == NULL || glet->state != GLET_ACTIVE || glet->is_main ||
-        glet->is_hub || celext_finalizing() || glet->hub->finished) {
-        return;
-    }
-    PyObject *raised = celext_take_raised();
-    struct cel__worker *worker = cel__worker();
-    if (worker != NULL && worker->embedder == glet->hub) {
-        kill_suspended(glet->hub, self);
-    }
-    else {
-        send_farewell(self);
-    }
-    if (raised != NULL) {
-        celext_raise(raised);
-    }
-}
-
-static void
+void
 greenlet_dealloc(PyObject *op)
 {
     PyGreenlet *self = (PyGreenlet *)op;
     PyTypeObject *type = Py_TYPE(op);
 
-    if (PyObject_CallFinalizerFromDealloc(op) < 0) {
+    if (greenlet_resurrect(op)) {
         return;
     }
     PyObject_GC_UnTrack(op);
@@ -356,6 +275,7 @@ greenlet_meth_switch(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     if (cel__likely(to->state == GLET_ACTIVE) && cel__likely(to->hub == hub) &&
         cel__likely(names == NULL) && cel__likely(nargs <= 1) &&
         cel__likely(to != hub_current(hub))) {
+        Py_INCREF(op); /* the running one */
         return glet_jump(
             hub, to, Py_NewRef(nargs == 0 ? hub->state->empty_tuple : args[0]),
             NULL);
@@ -464,21 +384,6 @@ get_run(PyObject *op, void *unused)
     return Py_NewRef(glet->run);
 }
 
-static int
-set_run(PyObject *op, PyObject *value, void *unused)
-{
-    struct glet *glet = ((PyGreenlet *)op)->glet;
-
-    (void)unused;
-    if (glet->state != GLET_UNSTARTED) {
-        PyErr_SetString(PyExc_AttributeError,
-                        "run cannot be set after the start of the greenlet");
-        return -1;
-    }
-    Py_XSETREF(glet->run, Py_XNewRef(value));
-    return 0;
-}
-
 static PyObject *
 get_parent(PyObject *op, void *unused)
 {
@@ -506,14 +411,28 @@ set_parent_attribute(PyObject *op, PyObject *value, void *unused)
     return set_parent(self, value);
 }
 
+/* Whether its thread has ended without it. */
+static bool
+is_gone(const struct glet *glet)
+{
+    return glet->hub != NULL && glet->hub->finished;
+}
+
+/* Whether it runs now, in whichever thread. */
+static bool
+is_running(const struct glet *glet)
+{
+    return glet->state == GLET_ACTIVE && !is_gone(glet) &&
+           glet == hub_current(glet->hub);
+}
+
 static PyObject *
 get_dead(PyObject *op, void *unused)
 {
     struct glet *glet = ((PyGreenlet *)op)->glet;
 
     (void)unused;
-    return PyBool_FromLong(glet->state == GLET_FINISHED ||
-                           (glet->hub != NULL && glet->hub->finished));
+    return PyBool_FromLong(glet->state == GLET_FINISHED || is_gone(glet));
 }
 
 static PyObject *
@@ -523,9 +442,8 @@ get_frame(PyObject *op, void *unused)
     PyObject *frame = NULL;
 
     (void)unused;
-    if (glet->state == GLET_ACTIVE && glet != hub_current(glet->hub) &&
-        glet->hub->ts == PyThreadState_Get()) {
-        frame = pystate_frame(glet->hub->ts, &glet->ps);
+    if (glet->state == GLET_ACTIVE && !is_gone(glet) && !is_running(glet)) {
+        frame = pystate_frame(PyThreadState_Get(), &glet->ps);
     }
     return frame == NULL ? Py_NewRef(Py_None) : frame;
 }
@@ -537,16 +455,16 @@ context_of(struct glet *glet)
     if (glet->state != GLET_ACTIVE) {
         return &glet->context;
     }
-    if (glet == hub_current(glet->hub)) {
-        if (glet->hub->ts != PyThreadState_Get()) {
-            PyErr_SetString(PyExc_ValueError,
-                            "cannot get context of a greenlet that is "
-                            "running in a different thread");
-            return NULL;
-        }
-        return &glet->hub->ts->context;
+    if (!is_running(glet)) {
+        return &glet->ps.context;
     }
-    return &glet->ps.context;
+    if (glet->hub->ts != PyThreadState_Get()) {
+        PyErr_SetString(PyExc_ValueError,
+                        "cannot get context of a greenlet that is running in "
+                        "a different thread");
+        return NULL;
+    }
+    return &glet->hub->ts->context;
 }
 
 static PyObject *
@@ -588,7 +506,7 @@ set_context(PyObject *op, PyObject *value, void *unused)
     }
     PyObject *old = *context;
     *context = Py_XNewRef(value);
-    if (glet->state == GLET_ACTIVE && glet == hub_current(glet->hub)) {
+    if (is_running(glet)) {
         glet->hub->ts->context_ver++;
     }
     Py_XDECREF(old);
@@ -602,8 +520,7 @@ get_stack_saved(PyObject *op, void *unused)
     ptrdiff_t used = 0;
 
     (void)unused;
-    if (glet->state == GLET_ACTIVE && !glet->is_main &&
-        glet != hub_current(glet->hub)) {
+    if (glet->state == GLET_ACTIVE && !glet->is_main && !is_running(glet)) {
         used = glet->coro.stack.top - (char *)glet->coro.sp;
     }
     return PyLong_FromSsize_t((Py_ssize_t)used);
@@ -612,27 +529,28 @@ get_stack_saved(PyObject *op, void *unused)
 static PyObject *
 greenlet_repr(PyObject *op)
 {
-    PyGreenlet *self = (PyGreenlet *)op;
-    struct glet *glet = self->glet;
+    const struct glet *glet = ((PyGreenlet *)op)->glet;
     const char *name = Py_TYPE(op)->tp_name;
+    const void *home = glet_home(glet);
+    const char *where = "";
 
     if (glet->state == GLET_FINISHED) {
-        return PyUnicode_FromFormat("<%s object at %p (otid=%p) dead>", name,
-                                    self, (void *)glet->hub);
+        return PyUnicode_FromFormat("<%s object at %p (otid=%p) %sdead>", name,
+                                    op, home,
+                                    is_gone(glet) ? "(thread exited) " : "");
     }
-    bool current = glet->hub != NULL && glet->state == GLET_ACTIVE &&
-                   glet == hub_current(glet->hub);
-    bool gone = glet->hub != NULL && glet->hub->finished;
+    if (is_gone(glet)) {
+        where = " (thread exited)";
+    }
+    else if (glet->state == GLET_ACTIVE) {
+        where = is_running(glet) && glet->hub->ts == PyThreadState_Get()
+                    ? " current"
+                    : " suspended";
+    }
     return PyUnicode_FromFormat(
-        "<%s object at %p (otid=%p)%s%s%s>", name, self, (void *)glet->hub,
-        current                      ? " current"
-        : gone                       ? " (thread exited)"
-        : glet->state == GLET_ACTIVE ? " suspended"
-                                     : "",
-        glet->state == GLET_ACTIVE ? " active" : " pending",
-        glet->is_main                ? " main"
-        : glet->state == GLET_ACTIVE ? " started"
-                                     : "");
+        "<%s object at %p (otid=%p)%s%s%s>", name, op, home, where,
+        glet->state == GLET_ACTIVE ? " active started" : " pending",
+        glet->is_main ? " main" : "");
 }
 
 static int

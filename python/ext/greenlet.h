@@ -63,7 +63,8 @@ struct glet {
     PyObject *context;     /* owned; contextvars.Context before the start */
     struct glet_pending *pending; /* see hub_throw_later() */
     struct share *shares;         /* its values in locals, see local.h */
-    struct cel__link dead;        /* in hub->dead */
+    struct cel__link link;        /* in hub->dead */
+    struct cel__link doomed;      /* in hub->doomed, which owns a reference */
     /* What runs on the new stack; NULL: the callable `run`.  Returns the
        result, new, or NULL with an exception. */
     PyObject *(*main)(struct glet *glet);
@@ -71,7 +72,7 @@ struct glet {
     bool is_main;   /* the thread's first */
     bool is_hub;    /* the hub's: must not wait */
     bool held;      /* by the engine */
-    bool lent;      /* a message has brought the running reference */
+    bool killing;   /* it waits for one that it kills, see farewell.c */
     bool scheduled; /* in the run queue to be started, which owns the
                               running reference */
 };
@@ -88,6 +89,17 @@ glet_coro(struct glet *glet)
                                         : &glet->coro;
 }
 
+/* The hub in which `glet` runs; before the start and after the end its
+   parents'.  NULL: there is none any more. */
+static inline const struct hub *
+glet_home(const struct glet *glet)
+{
+    while (glet->hub == NULL && glet->parent != NULL) {
+        glet = glet->parent->glet;
+    }
+    return glet->hub;
+}
+
 /* The running greenlet's object of the calling thread.  Borrowed; NULL with
    an exception. */
 PyGreenlet *greenlet_current(struct celext_state *state);
@@ -101,6 +113,9 @@ int greenlet_schedule(struct hub *hub, PyGreenlet *greenlet);
 /* As greenlet_schedule(), but whoever calls cel__coro_start() on its
    coroutine later starts it. */
 int greenlet_hold(struct hub *hub, PyGreenlet *greenlet);
+
+/* Undo greenlet_hold() of one that is not in the run queue. */
+void greenlet_let_go(PyGreenlet *greenlet);
 
 /*
  * Switch to `target` by hand as greenlet.switch() does, with the tuple `args`
@@ -122,13 +137,31 @@ void glet_forget(struct glet *glet);
 /* Drop what a finished or never started glet still refers to. */
 void glet_clear(struct glet *glet);
 
-/* Hand `value` or `exc` (one is NULL; stolen) over and switch to `to`, which
-   is ACTIVE, suspended and of this hub.  As greenlet_switch(). */
+/* Give an unstarted glet what it needs to run in `hub`: then switching to it
+   cannot fail.  Returns 0, or -1 with MemoryError. */
+int glet_arm(struct hub *hub, struct glet *glet);
+
+/*
+ * Hand `value` or `exc` (one is NULL; stolen) over and switch to `to`, which
+ * is another than the current one, of this hub, and suspended or armed.  The
+ * caller's reference to its object is stolen: it is the running one now.
+ * As greenlet_switch().
+ */
 PyObject *glet_jump(struct hub *hub, struct glet *to, PyObject *value,
                     PyObject *exc);
+
+/* The stack of a finished glet, which is in hub->dead, is gone: give up the
+   running reference.  May run any Python code. */
+void glet_bury(struct glet *glet);
 
 /* The exception that a suspended glet must raise before anything else: taken
    off its pending ones, new; NULL: none. */
 PyObject *glet_take_pending(struct glet *glet);
+
+/* For the types that extend it; not found by tp_base, since a class may be
+   cleared before its instances. */
+int greenlet_traverse(PyObject *op, visitproc visit, void *arg);
+int greenlet_clear(PyObject *op);
+void greenlet_dealloc(PyObject *op);
 
 #endif

@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hub: waiting, waking from Python, and the greenlet that runs callbacks.
+ * Waiting: parks, operations, exceptions for who waits.
  *
- * The hub greenlet is parked nearly always.  When the turn of a hub_call
- * comes in the run queue, its callback puts it in hub->due and names the hub
- * greenlet as who must run next; that runs what is due and parks again.
- *
- * The GIL is held while anything is ready and let go around a poll that may
- * sleep.  A poll ended by a signal queues a call that runs Python's handlers;
- * Python's own wake-up descriptor is ours, so that a signal that comes just
- * before the sleep ends it too.
+ * Whoever waits puts its thread state's fields away, parks in the engine, and
+ * takes them back when it runs again; then, before anything else, it drops
+ * what others left and raises what was thrown at it.
  *
  * Threads: with the GIL.
  *
@@ -21,316 +16,31 @@
 #include <math.h>
 
 #include "base/clock.h"
-#include "base/fork.h"
 #include "ext/compat.h"
+#include "ext/farewell.h"
 #include "ext/fpenv.h"
 #include "ext/greenlet.h"
-#include "ext/hubtype.h"
+#include "ext/timeout.h"
 #include "sched/io.h"
 
-/* The name under which a thread's state keeps what ends its hub. */
-#define KEEPER "celadon._core.hub"
-
-/* The hubs of the process's threads. */
-static struct cel__link hubs = {&hubs, &hubs};
-
-static void
-before_sleep(struct cel__worker *worker)
-{
-    struct hub *hub = worker->embedder;
-
-    PyThreadState *ts = PyEval_SaveThread();
-    cel__assert(ts == hub->ts);
-    (void)ts;
-    (void)hub;
-}
-
-static void
-after_sleep(struct cel__worker *worker)
-{
-    struct hub *hub = worker->embedder;
-
-    PyEval_RestoreThread(hub->ts);
-}
-
-static void
-signalled(struct cel__worker *worker)
-{
-    struct hub *hub = worker->embedder;
-
-    hub_call_queue(&hub->signals);
-}
-
-/* Run the handlers of the signals that have come. */
-static void
-run_signals(struct hub_call *call)
-{
-    (void)call;
-    (void)PyErr_CheckSignals();
-}
-
-/*
- * Nothing is ready and nothing can become so.  Where other threads run Python
- * they may still wake somebody; else the main greenlet gets LoopExit.
- */
-static struct cel__coro *
-stuck(struct cel__worker *worker)
-{
-    struct hub *hub = worker->embedder;
-    PyThreadState *first = PyInterpreterState_ThreadHead(hub->ts->interp);
-    struct cel__coro *root = &worker->root;
-
-    if (PyThreadState_Next(first) != NULL || hub->finished ||
-        root->state != CEL__PARKED || root->firm) {
-        return NULL;
-    }
-    root->code = -EDEADLK;
-    return root;
-}
-
-/* The turn of a call has come. */
-static struct cel__coro *
-call_is_due(struct cel__callback *callback)
-{
-    struct hub_call *call = cel__container(callback, struct hub_call,
-                                           callback);
-
-    cel__list_append(&call->hub->due, &call->link);
-    return glet_coro(call->hub->glet);
-}
-
-int
-hub_call_init(struct hub *hub, struct hub_call *call,
-              void (*fn)(struct hub_call *call))
-{
-    call->hub = hub;
-    call->fn = fn;
-    cel__list_init(&call->link);
-    if (cel__callback_init(hub->worker, &call->callback, call_is_due) < 0) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    return 0;
-}
-
 void
-hub_call_fini(struct hub_call *call)
+hub_tidy_up(struct hub *hub)
 {
-    cel__list_remove(&call->link);
-    cel__callback_fini(call->hub->worker, &call->callback);
-}
+    PyObject *leaving = hub->leaving;
 
-void
-hub_call_queue(struct hub_call *call)
-{
-    if (cel__list_empty(&call->link)) {
-        cel__callback_queue(call->hub->worker, &call->callback);
+    if (leaving != NULL) {
+        hub->leaving = NULL;
+        Py_DECREF(leaving);
     }
-}
-
-/* What runs in the hub greenlet. */
-static PyObject *
-hub_main(struct glet *me)
-{
-    struct hub *hub = me->hub;
-
-    while (!hub->finished) {
-        struct cel__link *link = cel__list_first(&hub->due);
-        if (link != NULL) {
-            struct hub_call *call = cel__container(link, struct hub_call,
-                                                   link);
-            cel__list_remove(link);
-            call->fn(call);
-            if (PyErr_Occurred()) {
-                hub_report(hub, NULL);
-            }
-            continue;
+    while (hub->untidy) {
+        struct cel__link *link;
+        hub->untidy = false;
+        while ((link = cel__list_first(&hub->dead)) != NULL) {
+            glet_bury(cel__container(link, struct glet, link));
         }
-        struct fpenv env;
-        fpenv_save(&env);
-        pystate_save(hub->ts, &me->ps);
-        int code = cel__park(hub->worker, CEL_FOREVER, "hub");
-        pystate_load(hub->ts, &me->ps, &me->coro.stack);
-        fpenv_load(&env);
-        if (code == CEL__RESUMED) {
-            /* Somebody switched here by hand; what they handed over has no
-               taker, an exception is reported. */
-            Py_CLEAR(me->value);
-            PyObject *exc = me->exc;
-            me->exc = NULL;
-            Py_DECREF(me->self);
-            if (exc != NULL) {
-                celext_raise(exc);
-                hub_report(hub, NULL);
-            }
-        }
-        hub_tidy(hub);
-        PyObject *exc = glet_take_pending(me);
-        if (exc != NULL) {
-            celext_raise(exc);
-            hub_report(hub, NULL);
-        }
+        timeout_drop_fired(hub);
+        farewell_doomed(hub);
     }
-    return Py_NewRef(Py_None);
-}
-
-/* ---- making and ending a hub */
-
-static PyGreenlet *
-new_greenlet(PyTypeObject *type, PyGreenlet *parent)
-{
-    PyGreenlet *self = (PyGreenlet *)type->tp_alloc(type, 0);
-
-    if (self != NULL && glet_new(self, parent) == NULL) {
-        Py_DECREF(self);
-        return NULL;
-    }
-    return self;
-}
-
-/* The two greenlets every hub has. */
-static int
-make_greenlets(struct hub *hub)
-{
-    PyGreenlet *main = new_greenlet(hub->state->greenlet_type, NULL);
-    if (main == NULL) {
-        return -1;
-    }
-    hub->main = main->glet;
-    hub->main->is_main = true;
-    hub->main->hub = hub;
-    hub->main->state = GLET_ACTIVE;
-    PyObject *object = hubtype_new(hub, main);
-    if (object == NULL) {
-        Py_CLEAR(hub->main->self);
-        return -1;
-    }
-    hub->glet = ((PyGreenlet *)object)->glet;
-    hub->glet->is_hub = true;
-    hub->glet->main = hub_main;
-    return greenlet_hold(hub, (PyGreenlet *)object);
-}
-
-/* Kill what is suspended in the thread, so that it can clean up. */
-static void
-kill_all(struct hub *hub)
-{
-    struct cel__link *all = &hub->worker->all;
-    size_t left = hub->worker->nalive;
-
-    for (struct cel__link *link = all->next; link != all && left > 0; left--) {
-        struct cel__coro *coro = cel__container(link, struct cel__coro, all);
-        link = link->next;
-        struct glet *glet = (struct glet *)coro;
-        if (coro == &hub->worker->root || glet->is_hub || glet->self == NULL) {
-            continue;
-        }
-        PyGreenlet *self = (PyGreenlet *)Py_NewRef((PyObject *)glet->self);
-        PyErr_SetNone(hub->state->greenlet_exit);
-        Py_XDECREF((PyObject *)glet->parent);
-        glet->parent = (PyGreenlet *)Py_NewRef((PyObject *)hub->main->self);
-        PyObject *result = greenlet_switch(hub, self, NULL, NULL);
-        if (result == NULL) {
-            PyErr_WriteUnraisable((PyObject *)self);
-        }
-        Py_XDECREF(result);
-        Py_DECREF(self);
-        link = all->next; /* anything may have changed */
-    }
-}
-
-/* The thread's state is being cleared: its hub ends.  Memory stays as long as
-   greenlets refer to it. */
-static void
-hub_end(PyObject *capsule)
-{
-    struct hub *hub = PyCapsule_GetPointer(capsule, KEEPER);
-
-    if (hub == NULL || celext_finalizing() || hub->worker != cel__worker()) {
-        return;
-    }
-    kill_all(hub);
-    hub->finished = true;
-    cel__list_remove(&hub->all);
-}
-
-/* Let the thread's state end the hub with it. */
-static int
-keep(struct hub *hub)
-{
-    PyObject *dict = PyThreadState_GetDict();
-    PyObject *capsule = PyCapsule_New(hub, KEEPER, hub_end);
-    int err = -1;
-
-    if (capsule != NULL && dict != NULL) {
-        err = PyDict_SetItemString(dict, KEEPER, capsule);
-    }
-    Py_XDECREF(capsule);
-    return err;
-}
-
-/* Bytes of C stack: CELADON_STACK_SIZE (KiB) of the environment or ours. */
-static size_t
-stack_size(void)
-{
-    const char *text = Py_GETENV("CELADON_STACK_SIZE");
-    long kib = text == NULL ? 0 : strtol(text, NULL, 10);
-
-    return kib >= 64 && kib <= 1024 * 1024 ? (size_t)kib * 1024
-                                           : PYSTATE_STACK;
-}
-
-struct hub *
-hub_make(struct celext_state *state)
-{
-    struct hub *hub = PyMem_Calloc(1, sizeof(*hub));
-    if (hub == NULL) {
-        PyErr_NoMemory();
-        return NULL;
-    }
-    struct cel__worker_options options = {
-        .stack_size = stack_size(),
-        .stack_tail = PYSTATE_TAIL,
-        .hooks = {.before_sleep = before_sleep,
-                  .after_sleep = after_sleep,
-                  .signalled = signalled,
-                  .stuck = stuck},
-        .embedder = hub,
-    };
-    hub->ts = PyThreadState_Get();
-    hub->state = state;
-    cel__list_init(&hub->all);
-    cel__list_init(&hub->dead);
-    cel__list_init(&hub->due);
-    int err = cel__worker_open(&hub->worker, &options);
-    if (err < 0) {
-        PyMem_Free(hub);
-        celext_oserror(err);
-        return NULL;
-    }
-    if (make_greenlets(hub) < 0 ||
-        hub_call_init(hub, &hub->signals, run_signals) < 0 || keep(hub) < 0) {
-        cel__worker_close(hub->worker);
-        PyMem_Free(hub);
-        return NULL;
-    }
-    cel__list_append(&hubs, &hub->all);
-    return hub;
-}
-
-struct hub *
-hub_next(const struct hub *hub)
-{
-    const struct cel__link *link = hub == NULL ? &hubs : &hub->all;
-
-    while ((link = link->next) != &hubs) {
-        struct hub *next = cel__container(link, struct hub, all);
-        if (next->worker == cel__worker() ||
-            next->worker->forks == cel__fork_count()) {
-            return next;
-        }
-    }
-    return NULL;
 }
 
 /* ---- waiting */
@@ -359,6 +69,19 @@ switched_into_wait(struct hub *hub, struct glet *me, const char *what)
     return -1;
 }
 
+void
+hub_raise_stuck(struct hub *hub)
+{
+    PyObject *args = Py_BuildValue("(sOO)",
+                                   "This operation would block forever",
+                                   hub->glet->self, Py_None);
+
+    if (args != NULL) {
+        PyErr_SetObject(hub->state->loop_exit, args);
+        Py_DECREF(args);
+    }
+}
+
 /* The wait would never end, or the waiter must not wait. */
 static int
 refuse(struct hub *hub, struct glet *me, int code)
@@ -369,14 +92,7 @@ refuse(struct hub *hub, struct glet *me, int code)
                         "loop callback");
     }
     else if (code == -EDEADLK) {
-        PyObject *hub_object = (PyObject *)hub->glet->self;
-        PyObject *args = Py_BuildValue("(sOO)",
-                                       "This operation would block forever",
-                                       hub_object, Py_None);
-        if (args != NULL) {
-            PyErr_SetObject(hub->state->loop_exit, args);
-            Py_DECREF(args);
-        }
+        hub_raise_stuck(hub);
     }
     else {
         celext_oserror(code);
@@ -419,6 +135,7 @@ hub_park(struct hub *hub, cel_time deadline, const char *what)
     struct glet *me = hub_current(hub);
     struct fpenv env;
 
+    cel__assert(!PyErr_Occurred());
     if (cel__unlikely(me->is_hub)) {
         return refuse(hub, me, 0);
     }
@@ -431,6 +148,25 @@ hub_park(struct hub *hub, cel_time deadline, const char *what)
     pystate_load(hub->ts, &me->ps, &glet_coro(me)->stack);
     fpenv_load(&env);
     return end_wait(hub, me, code, what);
+}
+
+/* Park until woken; an exception that is set is kept. */
+static void
+park_firmly(struct hub *hub, const char *what)
+{
+    struct glet *me = hub_current(hub);
+    PyObject *raised = celext_take_raised();
+    struct fpenv env;
+
+    fpenv_save(&env);
+    pystate_save(hub->ts, &me->ps);
+    cel__park_firmly(hub->worker, what);
+    pystate_load(hub->ts, &me->ps, &glet_coro(me)->stack);
+    fpenv_load(&env);
+    hub_tidy(hub);
+    if (raised != NULL) {
+        celext_raise(raised);
+    }
 }
 
 int
@@ -570,7 +306,7 @@ hub_await(struct hub *hub, struct cel__op *op, cel_time deadline,
         if (op->state != CEL__OP_IDLE) {
             cel__loop_cancel(loop, op, -ETIMEDOUT);
             while (op->state != CEL__OP_IDLE) {
-                cel__park_firmly(hub->worker, what);
+                park_firmly(hub, what);
             }
         }
         if (ended < 0 && !effect_came_first(hub, op)) {
@@ -607,7 +343,7 @@ hub_throw_later(struct glet *glet, PyObject *exc)
         last = &(*last)->next;
     }
     *last = node;
-    if (glet->hub != NULL) {
+    if (glet->hub != NULL && !glet->hub->finished) {
         cel__wake(glet_coro(glet));
     }
     return 0;

@@ -29,6 +29,7 @@
 
 #include "ext/state.h"
 
+#include "ext/wakeup.h"
 #include "io/backend.h"
 #include "sched/wait.h"
 #include "sched/worker.h"
@@ -46,7 +47,9 @@ struct hub_call {
     void (*fn)(struct hub_call *call);
 };
 
-/* Invariants: worker->embedder == this; ts is the thread's state. */
+/* Invariants: until finished worker->embedder == this and ts is the thread's
+   state.  Its memory goes with that of the main greenlet, which every greenlet
+   that runs here keeps through its parents. */
 struct hub {
     struct cel__worker *worker;
     PyThreadState *ts;           /* of the thread; borrowed */
@@ -58,13 +61,18 @@ struct hub {
     struct cel__link all;        /* in the process's, until finished */
     struct cel__link dead;       /* glets of finished greenlets, to be freed
                                     by who runs next */
+    struct cel__link doomed;     /* glets whose last reference was dropped in
+                                    another thread, see farewell.h */
     struct timeoutobject *fired; /* timeouts that fired, each with a reference
                                     to be dropped by who runs next */
-    bool untidy;                 /* dead or fired has something */
-    struct cel__link due;        /* calls the hub greenlet was woken for */
-    struct hub_call signals;     /* run the handlers of pending signals */
-    PyObject *tracefunc;         /* greenlet.settrace()'s; NULL: none */
+    bool untidy;                 /* dead, doomed or fired has something */
+    bool told;                   /* `news` is in the inbox */
     bool finished;               /* the thread ends: nothing switches */
+    struct cel__link due;        /* calls the hub greenlet was woken for */
+    struct hub_call chores;   /* signals' handlers, and whatever is untidy */
+    struct cel__message news; /* from other threads: there are chores */
+    struct wakeup wakeup;     /* signals that end a sleep */
+    PyObject *tracefunc;      /* greenlet.settrace()'s; NULL: none */
 };
 
 /*
@@ -72,6 +80,9 @@ struct hub {
  * NULL with an exception (MemoryError, OSError: no descriptors left).
  */
 struct hub *hub_make(struct celext_state *state);
+
+/* The main greenlet is freed. */
+void hub_free(struct hub *hub);
 
 static inline struct hub *
 hub_get(struct celext_state *state)
@@ -190,13 +201,23 @@ int hub_call_init(struct hub *hub, struct hub_call *call,
                   void (*fn)(struct hub_call *call));
 void hub_call_fini(struct hub_call *call);
 
-/* Queue it; harmless where it is queued.  Runs no Python, cannot fail. */
+/* Queue it; harmless where it is queued, or the hub has ended.  Runs no
+   Python, cannot fail. */
 void hub_call_queue(struct hub_call *call);
+
+/* hub->chores: runs signals' handlers. */
+void hub_chores(struct hub_call *call);
+
+/* What runs on the hub greenlet's stack. */
+PyObject *hub_main(struct glet *me);
 
 /* Queue callable(*args) for the hub.  Returns a Callback object, new, whose
    stop() takes it back; NULL with an exception. */
 PyObject *hub_run_callback(struct hub *hub, PyObject *callable,
                            PyObject *args);
+
+/* Raise LoopExit: nothing is left that could wake the current greenlet. */
+void hub_raise_stuck(struct hub *hub);
 
 /*
  * The exception that is set now came out of a greenlet or callback (`context`,

@@ -19,6 +19,7 @@
 typedef struct {
     PyObject_HEAD
     struct hub_call call;
+    PyObject *main; /* owned; the main greenlet, which keeps call.hub */
     PyObject *func; /* owned; NULL once run or stopped */
     PyObject *args; /* owned; a tuple */
     bool armed;
@@ -30,6 +31,7 @@ callback_traverse(PyObject *op, visitproc visit, void *arg)
     callbackobject *self = (callbackobject *)op;
 
     Py_VISIT(Py_TYPE(op));
+    Py_VISIT(self->main);
     Py_VISIT(self->func);
     Py_VISIT(self->args);
     return 0;
@@ -52,6 +54,7 @@ callback_dealloc(PyObject *op)
 
     PyObject_GC_UnTrack(op);
     (void)callback_clear(op);
+    Py_XDECREF(((callbackobject *)op)->main);
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -61,6 +64,7 @@ static void
 callback_run(struct hub_call *call)
 {
     callbackobject *self = cel__container(call, callbackobject, call);
+    struct hub *hub = call->hub;
     PyObject *func = self->func;
     PyObject *args = self->args;
 
@@ -71,7 +75,7 @@ callback_run(struct hub_call *call)
     if (func != NULL) {
         PyObject *result = PyObject_Call(func, args, NULL);
         if (result == NULL) {
-            hub_report(self->call.hub, (PyObject *)self);
+            hub_report(hub, (PyObject *)self);
         }
         Py_XDECREF(result);
         Py_DECREF(func);
@@ -93,6 +97,7 @@ hub_run_callback(struct hub *hub, PyObject *callable, PyObject *args)
         Py_DECREF(self);
         return NULL;
     }
+    self->main = Py_NewRef((PyObject *)hub->main->self);
     self->func = Py_NewRef(callable);
     self->args = Py_NewRef(args);
     self->armed = true;
@@ -290,28 +295,47 @@ hubtype_throw_main(PyObject *self, PyObject *exc)
     Py_RETURN_NONE;
 }
 
-static PyObject *
-hubtype_get_backend(PyObject *self, void *unused)
+/* The hub behind an attribute of `self`; NULL with an exception: it ended. */
+static struct hub *
+living_hub(PyObject *self)
 {
     struct hub *hub = ((PyGreenlet *)self)->glet->hub;
 
+    if (hub == NULL || hub->finished) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this hub has ended with its thread");
+        return NULL;
+    }
+    return hub;
+}
+
+static PyObject *
+hubtype_get_backend(PyObject *self, void *unused)
+{
+    const struct hub *hub = living_hub(self);
+
     (void)unused;
-    return PyUnicode_FromString(hub->worker->loop.backend->name);
+    return hub == NULL ? NULL
+                       : PyUnicode_FromString(hub->worker->loop.backend->name);
 }
 
 static PyObject *
 hubtype_get_main(PyObject *self, void *unused)
 {
+    const struct hub *hub = living_hub(self);
+
     (void)unused;
-    return Py_NewRef((PyObject *)((PyGreenlet *)self)->glet->hub->main->self);
+    return hub == NULL ? NULL : Py_NewRef((PyObject *)hub->main->self);
 }
 
 static PyObject *
 hubtype_get_switches(PyObject *self, void *unused)
 {
+    const struct hub *hub = living_hub(self);
+
     (void)unused;
-    return PyLong_FromUnsignedLongLong(
-        ((PyGreenlet *)self)->glet->hub->worker->nswitch);
+    return hub == NULL ? NULL
+                       : PyLong_FromUnsignedLongLong(hub->worker->nswitch);
 }
 
 static PyMethodDef hub_methods[] = {

@@ -9,6 +9,7 @@
  */
 #include "ext/state.h"
 
+#include "ext/compat.h"
 #include "ext/greenlet.h"
 #include "ext/hub.h"
 #include "ext/task.h"
@@ -238,15 +239,15 @@ celext_arguments(const char *function, const char *const *known,
                  PyObject *const *args, Py_ssize_t nargs, PyObject *names,
                  PyObject **values)
 {
-    Py_ssize_t nknown = 0;
+    Py_ssize_t count = 0;
 
-    while (known[nknown] != NULL) {
-        nknown++;
+    while (known[count] != NULL) {
+        count++;
     }
-    if (nargs > nknown) {
+    if (nargs > count) {
         PyErr_Format(PyExc_TypeError,
                      "%s() takes at most %zd arguments (%zd given)", function,
-                     nknown, nargs);
+                     count, nargs);
         return -1;
     }
     for (Py_ssize_t i = 0; i < nargs; i++) {
@@ -256,13 +257,13 @@ celext_arguments(const char *function, const char *const *known,
     for (Py_ssize_t i = 0; i < nnames; i++) {
         PyObject *name = PyTuple_GET_ITEM(names, i);
         Py_ssize_t k = 0;
-        while (k < nknown &&
+        while (k < count &&
                PyUnicode_CompareWithASCIIString(name, known[k]) != 0) {
             k++;
         }
-        if (k == nknown || values[k] != NULL) {
+        if (k == count || values[k] != NULL) {
             PyErr_Format(PyExc_TypeError,
-                         k == nknown
+                         k == count
                              ? "%s() got an unexpected keyword argument '%U'"
                              : "%s() got multiple values for argument '%U'",
                          function, name);
@@ -333,8 +334,11 @@ core_exec(PyObject *module)
     struct celext_state *state = state_of(module);
 
     state->str_run = PyUnicode_InternFromString("run");
+    state->str_switch = PyUnicode_InternFromString("switch");
+    state->str_throw = PyUnicode_InternFromString("throw");
     state->empty_tuple = PyTuple_New(0);
-    if (state->str_run == NULL || state->empty_tuple == NULL ||
+    if (state->str_run == NULL || state->str_switch == NULL ||
+        state->str_throw == NULL || state->empty_tuple == NULL ||
         add_exceptions(module, state) < 0) {
         return -1;
     }
@@ -348,9 +352,7 @@ core_exec(PyObject *module)
 
 static PyModuleDef_Slot core_slots[] = {
     {Py_mod_exec, core_exec},
-#ifdef Py_mod_multiple_interpreters
-    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
-#endif
+    CELEXT_ONE_INTERPRETER
     {0, NULL},
 };
 

@@ -33,19 +33,21 @@ struct celext_state {
     PyTypeObject *local_type;
     PyTypeObject *socket_type;
     /* Exceptions, strong. */
-    PyObject *error;             /* greenlet.error */
-    PyObject *greenlet_exit;     /* GreenletExit */
-    PyObject *loop_exit;         /* LoopExit */
-    PyObject *blocked_error;     /* BlockingSwitchOutError */
-    PyObject *switch_error;      /* InvalidSwitchError */
-    PyObject *empty;             /* queue.Empty */
-    PyObject *full;              /* queue.Full */
-    PyObject *shut_down;         /* queue.ShutDown, or one of ours */
-    PyObject *heappush;          /* of heapq, for PriorityQueue */
+    PyObject *error;         /* greenlet.error */
+    PyObject *greenlet_exit; /* GreenletExit */
+    PyObject *loop_exit;     /* LoopExit */
+    PyObject *blocked_error; /* BlockingSwitchOutError */
+    PyObject *switch_error;  /* InvalidSwitchError */
+    PyObject *empty;         /* queue.Empty */
+    PyObject *full;          /* queue.Full */
+    PyObject *shut_down;     /* queue.ShutDown, or one of ours */
+    PyObject *heappush;      /* of heapq, for PriorityQueue */
     PyObject *heappop;
     PyObject *getdefaulttimeout; /* _socket's, for each new socket */
     /* Interned strings, strong. */
     PyObject *str_run;
+    PyObject *str_switch;
+    PyObject *str_throw;
     PyObject *empty_tuple;
 };
 

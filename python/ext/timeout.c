@@ -16,7 +16,8 @@
 #include "ext/greenlet.h"
 
 /* Invariants: armed => the timer is in the heap of hub's worker and the
-   object owns a reference to itself. */
+   object owns a reference to itself; target != NULL => it was started and not
+   yet stopped. */
 struct timeoutobject {
     PyBaseExceptionObject base;
     struct cel__timer timer;
@@ -24,12 +25,20 @@ struct timeoutobject {
     PyGreenlet *target;         /* owned while pending */
     PyObject *seconds;          /* owned; a number or None */
     PyObject *exception;        /* owned; what to raise: None: itself */
-    PyObject *thrown;           /* owned; the instance that is raised */
+    PyObject *thrown;           /* owned; the instance that is raised; NULL:
+                                   itself, or it was not started */
     struct timeoutobject *next; /* in hub->fired */
     bool armed;
     bool unref; /* nobody needs to wait for it */
 };
 typedef struct timeoutobject timeoutobject;
+
+/* What is raised. */
+static PyObject *
+raised_by(timeoutobject *self)
+{
+    return self->thrown != NULL ? self->thrown : (PyObject *)self;
+}
 
 static void
 fire(struct cel__timer *timer)
@@ -39,7 +48,7 @@ fire(struct cel__timer *timer)
 
     self->armed = false;
     hub->worker->nexpected += self->unref;
-    (void)hub_throw_later(self->target->glet, self->thrown);
+    (void)hub_throw_later(self->target->glet, raised_by(self));
     self->next = hub->fired;
     hub->fired = self;
     hub->untidy = true;
@@ -65,31 +74,46 @@ stop(timeoutobject *self)
         cel__timer_stop(self->hub->worker, &self->timer);
         Py_DECREF((PyObject *)self);
     }
-    else if (self->target != NULL && self->thrown != NULL) {
-        hub_throw_cancel(self->target->glet, self->thrown);
+    else if (self->target != NULL) {
+        hub_throw_cancel(self->target->glet, raised_by(self));
     }
     Py_CLEAR(self->target);
+    Py_CLEAR(self->thrown);
 }
 
-/* The instance to raise, made now: when the timer fires no Python may run. */
-static PyObject *
-instance(timeoutobject *self)
+/*
+ * Make the instance to raise: when the timer fires no Python may run.
+ * Returns 0, or -1 with an exception.
+ */
+static int
+make_thrown(timeoutobject *self)
 {
     PyObject *exception = self->exception;
 
-    if (exception == NULL || exception == Py_None || exception == Py_False ||
-        exception == Py_True) {
-        return Py_NewRef((PyObject *)self);
+    if (exception != NULL && PyExceptionClass_Check(exception)) {
+        PyObject *thrown = PyObject_CallNoArgs(exception);
+        if (thrown == NULL) {
+            return -1;
+        }
+        Py_XSETREF(self->thrown, thrown);
     }
-    if (PyExceptionInstance_Check(exception)) {
-        return Py_NewRef(exception);
+    else if (exception != NULL && PyExceptionInstance_Check(exception)) {
+        Py_XSETREF(self->thrown, Py_NewRef(exception));
     }
-    if (PyExceptionClass_Check(exception)) {
-        return PyObject_CallNoArgs(exception);
+    return 0;
+}
+
+/* Returns 0, or -1 with an exception: it is started. */
+static int
+check_stopped(timeoutobject *self)
+{
+    if (self->armed) {
+        PyErr_Format(PyExc_AssertionError,
+                     "%R is already started; to restart it, cancel it first",
+                     self);
+        return -1;
     }
-    PyObject *text = PyUnicode_FromFormat("%S", exception);
-    Py_XDECREF(text);
-    return Py_NewRef((PyObject *)self);
+    return 0;
 }
 
 static int
@@ -97,28 +121,26 @@ start(timeoutobject *self)
 {
     cel_time deadline;
 
-    if (self->armed) {
-        PyErr_Format(PyExc_AssertionError,
-                     "%R is already started; to restart it, cancel it first",
-                     self);
+    if (check_stopped(self) < 0) {
         return -1;
     }
     stop(self);
-    if (self->seconds == Py_None) {
+    if (self->seconds == NULL || self->seconds == Py_None) {
         return 0;
     }
     struct hub *hub = hub_get(celext_state_of(Py_TYPE((PyObject *)self)));
     if (hub == NULL || celext_deadline(self->seconds, &deadline) < 0) {
         return -1;
     }
-    Py_XSETREF(self->thrown, instance(self));
-    if (self->thrown == NULL) {
+    /* Making it may run anything. */
+    if (make_thrown(self) < 0 || check_stopped(self) < 0) {
         return -1;
     }
     self->hub = hub;
     self->timer.fire = fire;
     cel__heap_node_init(&self->timer.node);
     if (cel__timer_start(hub->worker, &self->timer, deadline) < 0) {
+        Py_CLEAR(self->thrown);
         PyErr_NoMemory();
         return -1;
     }

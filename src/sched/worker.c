@@ -224,6 +224,18 @@ cel__worker_close(struct cel__worker *worker)
     free(worker);
 }
 
+void
+cel__worker_abandon(struct cel__worker *worker)
+{
+    cel__assert(worker->current == &worker->root);
+    if (worker->forks != cel__fork_count()) {
+        after_fork(worker);
+    }
+    read_inbox(worker);
+    cel__loop_close(&worker->loop);
+    this_worker = NULL;
+}
+
 int
 cel__coro_init(struct cel__coro *coro, struct cel__worker *worker,
                struct cel__coro *(*entry)(struct cel__coro *),

@@ -44,7 +44,7 @@ struct cel__run;
 #define CEL__SLICE (100 * CEL_USEC)
 
 /* Resumptions between two readings of the processor's counter (10 ns). */
-#define CEL__CHECK_EVERY 8
+#define CEL__CHECK_EVERY 16
 
 /*
  * Something to run in the order of the run queue, on whatever stack happens
@@ -136,6 +136,13 @@ int cel__worker_open(struct cel__worker **out,
  * must have ended.
  */
 void cel__worker_close(struct cel__worker *worker);
+
+/*
+ * As cel__worker_close(), where coroutines are left that will not end: they
+ * stay suspended for good, and the worker's memory with them.  Its descriptors
+ * are closed.
+ */
+void cel__worker_abandon(struct cel__worker *worker);
 
 /*
  * Set up `coro`, zeroed memory of the embedder's, as a new coroutine of

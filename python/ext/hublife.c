@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a hub: made at a thread's first wait, ended with the thread.
+ *
+ * A capsule in the thread state's dictionary ends it: that is dropped in the
+ * ending thread, with the GIL, while the state still works.  What is suspended
+ * then gets GreenletExit and a few turns to clean up; the worker is closed,
+ * or, where something will not end, left behind without its descriptors.
+ *
+ * The GIL is held while anything is ready and let go around a poll that may
+ * sleep.
+ *
+ * Threads: with the GIL.
+ *
+ * Tests: tests/python/test_hub.py, test_farewell.py
+ */
+#include "ext/hub.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fork.h"
+#include "ext/compat.h"
+#include "ext/farewell.h"
+#include "ext/hubtype.h"
+#include "ext/local.h"
+#include "ext/offload.h"
+
+/* The name under which a thread's state keeps what ends its hub. */
+#define KEEPER "celadon._core.hub"
+
+/* Turns that an ending thread gives its greenlets; each is killed in each, so
+   one may catch as many exceptions less one. */
+#define LAST_TURNS 8
+
+/* The hubs of the process's threads. */
+static struct cel__link hubs = {&hubs, &hubs};
+
+/* The thread state whose hub ended last (guarded by the GIL): it is about to
+   go, and what its clearing still runs must not make another hub. */
+static uint64_t last_ended;
+
+/* ---- what the engine asks */
+
+static void /* cpylint: after_sleep() takes it again */
+before_sleep(struct cel__worker *worker)
+{
+    wakeup_before_sleep(worker->embedder);
+    (void)PyEval_SaveThread();
+}
+
+static void /* cpylint: before_sleep() has let it go */
+after_sleep(struct cel__worker *worker)
+{
+    struct hub *hub = worker->embedder;
+
+    PyEval_RestoreThread(hub->ts);
+    wakeup_after_sleep(hub);
+}
+
+static void
+signalled(struct cel__worker *worker)
+{
+    struct hub *hub = worker->embedder;
+
+    hub_call_queue(&hub->chores);
+}
+
+/* Whether other threads are at work that may wake somebody. */
+static bool
+has_company(const struct hub *hub)
+{
+    PyThreadState *ts = PyInterpreterState_ThreadHead(hub->ts->interp);
+    int others = -1 - offload_idle();
+
+    for (; ts != NULL; ts = PyThreadState_Next(ts)) {
+        others++;
+    }
+    return others > 0;
+}
+
+/*
+ * Nothing is ready and nothing can become so.  Where other threads run Python
+ * they may still wake somebody; else the main greenlet gets LoopExit.
+ */
+static struct cel__coro *
+stuck(struct cel__worker *worker)
+{
+    struct hub *hub = worker->embedder;
+    struct cel__coro *root = &worker->root;
+
+    if (has_company(hub) || hub->finished) {
+        return NULL;
+    }
+    if (root->state == CEL__FORSAKEN) {
+        /* A child whose one thread, which called fork(), has ended. */
+        _exit(0);
+    }
+    if (root->state != CEL__PARKED || root->firm) {
+        return NULL;
+    }
+    root->code = -EDEADLK;
+    return root;
+}
+
+/* ---- making */
+
+/* Bytes of C stack: CELADON_STACK_SIZE (KiB) of the environment or ours. */
+static size_t
+stack_size(void)
+{
+    const char *text = Py_GETENV("CELADON_STACK_SIZE");
+    long kib = text == NULL ? 0 : strtol(text, NULL, 10);
+
+    return kib >= 64 && kib <= 1024 * 1024 ? (size_t)kib * 1024
+                                           : PYSTATE_STACK;
+}
+
+/* The two greenlets every hub has, not yet known to the engine. */
+static int
+make_greenlets(struct hub *hub)
+{
+    PyTypeObject *type = hub->state->greenlet_type;
+    PyGreenlet *main = (PyGreenlet *)type->tp_alloc(type, 0);
+
+    if (main == NULL || glet_new(main, NULL) == NULL) {
+        Py_XDECREF((PyObject *)main);
+        return -1;
+    }
+    hub->main = main->glet;
+    hub->main->is_main = true;
+    hub->main->state = GLET_ACTIVE;
+    hub->main->hub = hub;
+    PyGreenlet *object = (PyGreenlet *)hubtype_new(hub, main);
+    if (object == NULL) {
+        return -1;
+    }
+    hub->glet = object->glet;
+    hub->glet->is_hub = true;
+    hub->glet->main = hub_main;
+    return 0;
+}
+
+/* Let the thread's state end the hub with it. */
+static int
+keep(struct hub *hub, PyCapsule_Destructor end)
+{
+    PyObject *dict = PyThreadState_GetDict();
+    PyObject *capsule = PyCapsule_New(hub, KEEPER, end);
+    int err = -1;
+
+    if (capsule != NULL && dict != NULL) {
+        err = PyDict_SetItemString(dict, KEEPER, capsule);
+    }
+    Py_XDECREF(capsule);
+    return err;
+}
+
+void
+hub_free(struct hub *hub)
+{
+    PyMem_Free(hub);
+}
+
+/* Drop the greenlets of a hub that the engine knows no more; the main one
+   takes the hub's memory with it. */
+static void
+drop_greenlets(struct hub *hub)
+{
+    PyObject *main = hub->main == NULL ? NULL : (PyObject *)hub->main->self;
+
+    if (hub->glet != NULL) {
+        PyObject *object = (PyObject *)hub->glet->self;
+        hub->glet = NULL;
+        Py_DECREF(object);
+    }
+    if (main == NULL) {
+        hub_free(hub);
+        return;
+    }
+    hub->main->state = GLET_FINISHED;
+    Py_DECREF(main);
+}
+
+/* Make `hub` the thread's.  Returns 0 or -1 with an exception. */
+static int
+begin(struct hub *hub, PyCapsule_Destructor end)
+{
+    struct cel__worker_options options = {
+        .stack_size = stack_size(),
+        .stack_tail = PYSTATE_TAIL,
+        .hooks = {.before_sleep = before_sleep,
+                  .after_sleep = after_sleep,
+                  .signalled = signalled,
+                  .stuck = stuck},
+        .embedder = hub,
+    };
+    int err = cel__worker_open(&hub->worker, &options);
+    if (err < 0) {
+        celext_oserror(err);
+        return -1;
+    }
+    if (hub_call_init(hub, &hub->chores, hub_chores) < 0) {
+        goto close_worker;
+    }
+    if (greenlet_hold(hub, hub->glet->self) < 0) {
+        goto fini_chores;
+    }
+    if (keep(hub, end) < 0) {
+        goto let_go;
+    }
+    cel__list_append(&hubs, &hub->all);
+    return 0;
+
+let_go:
+    greenlet_let_go(hub->glet->self);
+fini_chores:
+    hub_call_fini(&hub->chores);
+close_worker:
+    cel__worker_close(hub->worker);
+    return -1;
+}
+
+static void hub_end(PyObject *capsule);
+
+struct hub *
+hub_make(struct celext_state *state)
+{
+    PyThreadState *ts = PyThreadState_Get();
+
+    if (PyThreadState_GetID(ts) == last_ended) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this thread is ending: no greenlet can run in it");
+        return NULL;
+    }
+    struct hub *hub = PyMem_Calloc(1, sizeof(*hub));
+    if (hub == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    hub->ts = ts;
+    hub->state = state;
+    cel__list_init(&hub->all);
+    cel__list_init(&hub->dead);
+    cel__list_init(&hub->doomed);
+    cel__list_init(&hub->due);
+    int err = make_greenlets(hub);
+    if (cel__worker() != NULL) {
+        /* The collector ran meanwhile, and something that needed a hub. */
+        drop_greenlets(hub);
+        PyErr_Clear();
+        return cel__worker()->embedder;
+    }
+    if (err < 0 || begin(hub, hub_end) < 0) {
+        drop_greenlets(hub);
+        return NULL;
+    }
+    return hub;
+}
+
+/* ---- ending */
+
+/* Kill what has started in the thread, and what would. */
+static void
+kill_all(struct hub *hub)
+{
+    const struct cel__link *all = &hub->worker->all;
+    Py_ssize_t count = (Py_ssize_t)hub->worker->nalive;
+    PyObject *greenlets = PyTuple_New(count);
+    Py_ssize_t i = 0;
+
+    if (greenlets == NULL) {
+        PyErr_Clear();
+        return;
+    }
+    for (const struct cel__link *link = all->next; link != all && i < count;
+         link = link->next) {
+        struct cel__coro *coro = cel__container(link, struct cel__coro, all);
+        struct glet *glet = (struct glet *)coro;
+        if (coro != &hub->worker->root && coro->state != CEL__FORSAKEN &&
+            !glet->is_hub && glet->self != NULL) {
+            PyTuple_SET_ITEM(greenlets, i++,
+                             Py_NewRef((PyObject *)glet->self));
+        }
+    }
+    while (i-- > 0) {
+        PyGreenlet *self = (PyGreenlet *)PyTuple_GET_ITEM(greenlets, i);
+        if (self->glet->held) {
+            (void)glet_kill(hub, self);
+        }
+    }
+    Py_DECREF(greenlets);
+}
+
+/* Whether nothing but the main and the hub greenlet is left to run. */
+static bool
+is_quiet(struct hub *hub)
+{
+    struct cel__worker *worker = hub->worker;
+
+    return worker->nalive == 2 && cel__ring_count(&worker->ready) == 0 &&
+           worker->timers.count == 0 && cel__inbox_empty(&worker->inbox) &&
+           cel__list_empty(&hub->doomed) && !hub->untidy;
+}
+
+/* Let the timers that are left fire now: some hold references. */
+static void
+fire_timers(struct hub *hub)
+{
+    struct cel__heap *heap = &hub->worker->timers;
+
+    for (size_t left = heap->count; left > 0 && heap->count > 0; left--) {
+        struct cel__heap_node *node = cel__heap_first(heap);
+        struct cel__timer *timer = cel__container(node, struct cel__timer,
+                                                  node);
+        cel__heap_remove(heap, node);
+        timer->fire(timer);
+    }
+    /* What they wanted to raise here comes too late. */
+    PyObject *exc;
+    while ((exc = glet_take_pending(hub->main)) != NULL) {
+        Py_DECREF(exc);
+    }
+}
+
+/* End everything but the main greenlet.  Returns whether that is done. */
+static bool
+settle(struct hub *hub)
+{
+    for (int turn = 0; turn < LAST_TURNS && !is_quiet(hub); turn++) {
+        kill_all(hub);
+        fire_timers(hub);
+        if (hub_yield(hub) < 0) {
+            PyErr_WriteUnraisable(NULL);
+        }
+    }
+    if (!is_quiet(hub)) {
+        return false;
+    }
+    hub_call_fini(&hub->chores);
+    hub->finished = true;
+    Py_INCREF((PyObject *)hub->glet->self);
+    PyObject *result = glet_jump(hub, hub->glet, Py_NewRef(Py_None), NULL);
+    Py_XDECREF(result);
+    PyErr_Clear();
+    return hub->worker->nalive == 1;
+}
+
+/* The thread's state is being cleared: its hub ends. */
+static void
+hub_end(PyObject *capsule)
+{
+    struct hub *hub = PyCapsule_GetPointer(capsule, KEEPER);
+
+    if (hub == NULL || celext_finalizing()) {
+        return;
+    }
+    cel__list_remove(&hub->all);
+    if (hub->worker != cel__worker() ||
+        hub->worker->current != &hub->worker->root) {
+        /* A thread that stayed behind in a fork. */
+        hub->finished = true;
+        hub->ts = NULL;
+        return;
+    }
+    bool settled = settle(hub);
+    last_ended = PyThreadState_GetID(hub->ts);
+    hub->finished = true;
+    Py_CLEAR(hub->tracefunc);
+    local_forget(hub->main);
+    wakeup_close(hub);
+    hub->ts = NULL; /* another thread's may get its address */
+    if (settled) {
+        cel__worker_close(hub->worker);
+        drop_greenlets(hub);
+    }
+    else {
+        hub->main->state = GLET_FINISHED;
+        cel__worker_abandon(hub->worker);
+    }
+}
+
+struct hub *
+hub_next(const struct hub *hub)
+{
+    const struct cel__link *link = hub == NULL ? &hubs : &hub->all;
+
+    while ((link = link->next) != &hubs) {
+        struct hub *next = cel__container(link, struct hub, all);
+        if (next->worker == cel__worker() ||
+            next->worker->forks == cel__fork_count()) {
+            return next;
+        }
+    }
+    return NULL;
+}
