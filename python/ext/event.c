@@ -185,8 +185,14 @@ event_reinit(PyObject *op, PyObject *unused)
 
 static PyMethodDef event_methods[] = {
     {"is_set", event_is_set, METH_NOARGS, event_is_set_doc},
-    {"isSet", event_is_set, METH_NOARGS, event_is_set_doc},
-    {"ready", event_is_set, METH_NOARGS, event_is_set_doc},
+    {"isSet", event_is_set, METH_NOARGS,
+     PyDoc_STR("isSet($self, /)\n"
+               "--\n\n"
+               "As is_set().")},
+    {"ready", event_is_set, METH_NOARGS,
+     PyDoc_STR("ready($self, /)\n"
+               "--\n\n"
+               "As is_set().")},
     {"set", event_set, METH_NOARGS, event_set_doc},
     {"clear", event_clear, METH_NOARGS, event_clear_doc},
     {"wait", (PyCFunction)(void (*)(void))event_wait,

@@ -53,8 +53,11 @@ run(struct hub_call *call)
         PyObject *callable = links->items[links->head++];
         links->now--;
         PyObject *result = PyObject_CallOneArg(callable, source);
-        if (result == NULL) {
+        if (result == NULL && !call->hub->finished) {
             hub_report(call->hub, callable);
+        }
+        else if (result == NULL) {
+            PyErr_WriteUnraisable(callable);
         }
         Py_XDECREF(result);
         Py_DECREF(callable);
@@ -74,7 +77,10 @@ arrived(struct cel__message *message)
 static bool
 orphaned(const struct links *links)
 {
-    return links->call.hub->finished || links->forks != cel__fork_count();
+    const struct hub *hub = links->call.hub;
+
+    return hub->finished ||
+           (links->forks != cel__fork_count() && hub->worker != cel__worker());
 }
 
 /* Let `links`, which has no callables, belong to this thread's hub. */
@@ -212,15 +218,14 @@ links_fire_all(struct links *links, PyObject *source)
     }
     links->fired = true;
     links->source = Py_NewRef(source);
-    struct cel__worker *worker = links->call.hub->worker;
-    if (worker == cel__worker()) {
+    if (orphaned(links)) {
+        run(&links->call);
+    }
+    else if (links->call.hub->worker == cel__worker()) {
         hub_call_queue(&links->call);
     }
-    else if (!orphaned(links)) {
-        cel__worker_post(worker, &links->message);
-    }
     else {
-        run(&links->call);
+        cel__worker_post(links->call.hub->worker, &links->message);
     }
 }
 

@@ -231,7 +231,13 @@ change_dict(localobject *self, struct hub *hub)
     bool fresh = false;
 
     if (share == NULL) {
-        share = begin_share(self, hub_current(hub), id, &fresh);
+        struct glet *glet = hub_current(hub);
+        if (glet == NULL) {
+            PyErr_SetString(PyExc_RuntimeError,
+                            "the thread's hub is still being made");
+            return NULL;
+        }
+        share = begin_share(self, glet, id, &fresh);
         if (share == NULL) {
             return NULL;
         }

@@ -186,14 +186,28 @@ static PyMethodDef lock_methods[] = {
     {"acquire", (PyCFunction)(void (*)(void))lock_acquire,
      METH_FASTCALL | METH_KEYWORDS, lock_acquire_doc},
     {"acquire_lock", (PyCFunction)(void (*)(void))lock_acquire,
-     METH_FASTCALL | METH_KEYWORDS, lock_acquire_doc},
+     METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("acquire_lock($self, /, blocking=True, timeout=-1)\n"
+               "--\n\n"
+               "As acquire().")},
     {"release", lock_release, METH_NOARGS, lock_release_doc},
-    {"release_lock", lock_release, METH_NOARGS, lock_release_doc},
+    {"release_lock", lock_release, METH_NOARGS,
+     PyDoc_STR("release_lock($self, /)\n"
+               "--\n\n"
+               "As release().")},
     {"locked", lock_locked, METH_NOARGS, lock_locked_doc},
-    {"locked_lock", lock_locked, METH_NOARGS, lock_locked_doc},
-    {"__enter__", lock_enter, METH_NOARGS, lock_acquire_doc},
+    {"locked_lock", lock_locked, METH_NOARGS,
+     PyDoc_STR("locked_lock($self, /)\n"
+               "--\n\n"
+               "As locked().")},
+    {"__enter__", lock_enter, METH_NOARGS,
+     PyDoc_STR("__enter__($self, /)\n"
+               "--\n\n"
+               "As acquire().")},
     {"__exit__", (PyCFunction)(void (*)(void))lock_exit, METH_FASTCALL,
-     lock_release_doc},
+     PyDoc_STR("__exit__($self, /, *args)\n"
+               "--\n\n"
+               "As release().")},
     {"_at_fork_reinit", lock_reinit, METH_NOARGS, lock_reinit_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -283,7 +283,7 @@ queue_peek(PyObject *op, PyObject *const *values, Py_ssize_t count,
     return queue_look(self);
 }
 
-PyDoc_STRVAR(queue_put_nowait_doc, "put_nowait($self, item, /)\n"
+PyDoc_STRVAR(queue_put_nowait_doc, "put_nowait($self, /, item)\n"
                                    "--\n\n"
                                    "As put(item, False).");
 

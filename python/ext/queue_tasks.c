@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Queue, LifoQueue and PriorityQueue: what knows how much is left to do, and has an end.
+ * Queue, LifoQueue and PriorityQueue: what knows how much is left to do, and
+ * has an end.
  *
  * Threads: with the GIL, any.
  *

@@ -134,7 +134,7 @@ store(resultobject *self, PyObject *value, PyObject *exception,
     }
 }
 
-PyDoc_STRVAR(result_set_doc, "set($self, value=None, /)\n"
+PyDoc_STRVAR(result_set_doc, "set($self, /, value=None)\n"
                              "--\n\n"
                              "Store the value and wake all who wait for it.");
 
@@ -184,7 +184,7 @@ store_exception(resultobject *self, PyObject *exception, PyObject *exc_info)
 }
 
 PyDoc_STRVAR(result_set_exception_doc,
-             "set_exception($self, exception, exc_info=None, /)\n"
+             "set_exception($self, /, exception, exc_info=None)\n"
              "--\n\n"
              "Store an exception, to be raised by get(), and wake all.\n\n"
              "exc_info is as sys.exc_info() returns it.");
@@ -503,7 +503,10 @@ static PyMethodDef result_methods[] = {
     {"set", (PyCFunction)(void (*)(void))result_set,
      METH_FASTCALL | METH_KEYWORDS, result_set_doc},
     {"set_result", (PyCFunction)(void (*)(void))result_set,
-     METH_FASTCALL | METH_KEYWORDS, result_set_doc},
+     METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("set_result($self, /, value=None)\n"
+               "--\n\n"
+               "As set().")},
     {"set_exception", (PyCFunction)(void (*)(void))result_set_exception,
      METH_FASTCALL | METH_KEYWORDS, result_set_exception_doc},
     {"get", (PyCFunction)(void (*)(void))result_get,
@@ -514,7 +517,10 @@ static PyMethodDef result_methods[] = {
     {"wait", (PyCFunction)(void (*)(void))result_wait,
      METH_FASTCALL | METH_KEYWORDS, result_wait_doc},
     {"ready", result_ready, METH_NOARGS, result_ready_doc},
-    {"done", result_ready, METH_NOARGS, result_ready_doc},
+    {"done", result_ready, METH_NOARGS,
+     PyDoc_STR("done($self, /)\n"
+               "--\n\n"
+               "As ready().")},
     {"successful", result_successful, METH_NOARGS, result_successful_doc},
     {"cancel", result_cancel, METH_NOARGS, result_cancel_doc},
     {"cancelled", result_cancel, METH_NOARGS, result_cancelled_doc},

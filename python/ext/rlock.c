@@ -355,9 +355,14 @@ static PyMethodDef rlock_methods[] = {
      METH_FASTCALL | METH_KEYWORDS, rlock_acquire_doc},
     {"release", rlock_release, METH_NOARGS, rlock_release_doc},
     {"locked", rlock_locked, METH_NOARGS, rlock_locked_doc},
-    {"__enter__", rlock_enter, METH_NOARGS, rlock_acquire_doc},
+    {"__enter__", rlock_enter, METH_NOARGS,
+     PyDoc_STR("__enter__($self, /)\n"
+               "--\n\n"
+               "As acquire().")},
     {"__exit__", (PyCFunction)(void (*)(void))rlock_exit, METH_FASTCALL,
-     rlock_release_doc},
+     PyDoc_STR("__exit__($self, /, *args)\n"
+               "--\n\n"
+               "As release().")},
     {"_is_owned", rlock_is_owned, METH_NOARGS, rlock_is_owned_doc},
     {"_recursion_count", rlock_recursion_count, METH_NOARGS,
      rlock_recursion_count_doc},

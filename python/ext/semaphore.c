@@ -346,9 +346,14 @@ static PyMethodDef semaphore_methods[] = {
      METH_FASTCALL | METH_KEYWORDS, semaphore_wait_doc},
     {"locked", semaphore_locked, METH_NOARGS, semaphore_locked_doc},
     {"ready", semaphore_ready, METH_NOARGS, semaphore_ready_doc},
-    {"__enter__", semaphore_enter, METH_NOARGS, semaphore_acquire_doc},
+    {"__enter__", semaphore_enter, METH_NOARGS,
+     PyDoc_STR("__enter__($self, /)\n"
+               "--\n\n"
+               "As acquire().")},
     {"__exit__", (PyCFunction)(void (*)(void))semaphore_exit, METH_FASTCALL,
-     semaphore_release_doc},
+     PyDoc_STR("__exit__($self, /, *args)\n"
+               "--\n\n"
+               "As release().")},
     {"rawlink", semaphore_rawlink, METH_O, semaphore_rawlink_doc},
     {"unlink", semaphore_unlink, METH_O, semaphore_unlink_doc},
     {"_at_fork_reinit", semaphore_reinit, METH_NOARGS, semaphore_reinit_doc},

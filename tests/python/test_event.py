@@ -296,6 +296,11 @@ def test_links_of_a_thread_that_has_ended():
     event.set()
     sleep(0)
     assert log == [event]
+    event.clear()
+    event.rawlink(log.append)
+    event.set()
+    sleep(0)
+    assert log == [event, event]
 
 
 def test_the_hub_must_not_wait():
@@ -359,9 +364,10 @@ def test_a_child_process():
         code = 1
         try:
             event._at_fork_reinit()
+            event.rawlink(lambda source: log.append("linked"))
             event.set()
             greenlet.join(timeout=5)
-            code = 0 if log == [True] else 2
+            code = 0 if log == [True, "linked"] else 2
         finally:
             os._exit(code)
     event.set()
