@@ -112,7 +112,7 @@ stack_size(void)
     const char *text = Py_GETENV("CELADON_STACK_SIZE");
     long kib = text == NULL ? 0 : strtol(text, NULL, 10);
 
-    return kib >= 64 && kib <= 1024 * 1024 ? (size_t)kib * 1024
+    return kib >= 64 && kib <= 1024L * 1024 ? (size_t)kib * 1024
                                            : PYSTATE_STACK;
 }
 

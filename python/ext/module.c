@@ -325,11 +325,11 @@ static int
 core_exec(PyObject *module)
 {
     static int (*const registers[])(PyObject *, struct celext_state *) = {
-        greenlet_register, hub_register,    task_register,
-        timeout_register,  thread_register, socket_register,
-        offload_register,  poll_register,   event_register,
-        result_register,   lock_register,   rlock_register,
-        semaphore_register, queue_register, local_register,
+        greenlet_register,  hub_register,    task_register,
+        timeout_register,   thread_register, socket_register,
+        offload_register,   poll_register,   event_register,
+        result_register,    lock_register,   rlock_register,
+        semaphore_register, queue_register,  local_register,
     };
     struct celext_state *state = state_of(module);
 
@@ -352,8 +352,7 @@ core_exec(PyObject *module)
 
 static PyModuleDef_Slot core_slots[] = {
     {Py_mod_exec, core_exec},
-    CELEXT_ONE_INTERPRETER
-    {0, NULL},
+    CELEXT_ONE_INTERPRETER{0, NULL},
 };
 
 static int

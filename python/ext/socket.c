@@ -390,7 +390,10 @@ join_methods(void)
     static PyMethodDef *const parts[] = {life_methods, sock_conn_methods,
                                          sock_io_methods,
                                          sock_message_methods};
-    static PyMethodDef all[40];
+    enum {
+        ROOM = 40
+    };
+    static PyMethodDef all[ROOM];
     size_t n = 0;
 
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
@@ -398,7 +401,7 @@ join_methods(void)
             all[n++] = *def;
         }
     }
-    cel__assert(n < sizeof(all) / sizeof(all[0]));
+    cel__assert(n < ROOM);
     return all;
 }
 

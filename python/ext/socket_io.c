@@ -19,7 +19,7 @@
 #include "ext/hub.h"
 
 /* What fits; a larger recv() goes to an object of its own. */
-#define SCRATCH (64 * 1024)
+#define SCRATCH (64L * 1024)
 
 static char scratch[SCRATCH];
 

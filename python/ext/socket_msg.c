@@ -80,7 +80,9 @@ msg_sendmsg(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     if (addr == NULL) {
         return NULL;
     }
-    memcpy(copy, args, 3 * sizeof(copy[0]));
+    for (int i = 0; i < 3; i++) {
+        copy[i] = args[i];
+    }
     copy[3] = addr;
     PyObject *result = sock_call_base(self, "sendmsg", copy, 4, CEL__WRITABLE,
                                       third_as_flags(args, nargs));

@@ -269,8 +269,8 @@ poll_wake(struct cel__loop *loop)
 {
     struct poll_state *state = loop->state;
 
-    /* Again, for a wake that is lost stays lost.  The kernel has no
-       reason to refuse (a full pipe is enough of a wake); a torture run has. */
+    /* Again, for a wake that is lost stays lost.  The kernel has no reason to
+       refuse (a full pipe is enough of a wake); a torture run has. */
     if (cel__sys_write(state->pipe[1], "", 1) < 0) {
         (void)cel__sys_write(state->pipe[1], "", 1);
     }

@@ -386,6 +386,7 @@ TEST(an_unguarded_stack_that_overflowed_is_noticed_when_it_comes_back)
     struct cel__stack stack = take_unguarded();
     int status;
 
+    CHECK(stack.low != NULL);
     stack.low[-1] = 1;
     pid_t child = fork();
     CHECK_GE(child, 0);
