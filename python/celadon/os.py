@@ -10,6 +10,7 @@ others they are the system's own.
 import errno
 import os
 import select
+from fcntl import F_GETFL, fcntl
 
 from celadon._core import get_hub, getcurrent, sleep
 
@@ -148,7 +149,9 @@ def waitid(idtype, id, options, /):
 def _wait_ready(fd, event):
     """Wait for *event* on *fd*; False where that can't be waited for."""
     hub = _may_wait()
-    if hub is None or not os.get_blocking(fd):
+    flags = fcntl(fd, F_GETFL)
+    wrong = os.O_WRONLY if event == select.POLLIN else os.O_RDONLY
+    if hub is None or flags & os.O_NONBLOCK or flags & os.O_ACCMODE == wrong:
         return False
     try:
         hub.wait_fd(fd, event)

@@ -7,6 +7,8 @@ own `io`: here is an `io` that opens them as files of ours.
 """
 
 import io
+import types
+import warnings
 
 from celadon import os as _os
 
@@ -47,7 +49,7 @@ class PipeFile(io.FileIO):
         return _os.write(self.fileno(), data)
 
 
-class _Io:
+class _Io(types.ModuleType):
     """Stands for the module `io` inside `subprocess`."""
 
     def __getattr__(self, name):
@@ -61,10 +63,17 @@ class _Io:
         raw = PipeFile(file, mode, *args, **kwargs)
         if buffering == 0:
             return raw
+        if buffering == 1:
+            warnings.warn(
+                "line buffering (buffering=1) isn't supported in binary "
+                "mode, the default buffer size will be used",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         size = buffering if buffering > 1 else io.DEFAULT_BUFFER_SIZE
         if mode == "rb":
             return io.BufferedReader(raw, size)
         return io.BufferedWriter(raw, size)
 
 
-cooperative_io = _Io()
+cooperative_io = _Io("io")
