@@ -126,17 +126,30 @@ control(struct cel__loop *loop, int fd, struct cel__fd *entry, uint32_t events)
     return err;
 }
 
-static void
-ask_protocol(struct cel__fd *entry, int fd)
+/* A socket's integer option; -1: it has none such. */
+static int
+option(int fd, int name)
 {
-    int protocol = 0;
-    socklen_t len = sizeof(protocol);
+    int value = -1;
+    socklen_t len = sizeof(value);
+    int err = cel__sys_getsockopt(fd, SOL_SOCKET, name, &value, &len);
 
-    if (entry->tcp == CEL__FD_TCP_UNKNOWN) {
-        int err = cel__sys_getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol,
-                                      &len);
-        entry->tcp = err == 0 && protocol == IPPROTO_TCP ? CEL__FD_TCP_YES
-                                                         : CEL__FD_TCP_NO;
+    return err < 0 ? -1 : value;
+}
+
+static void
+ask_kind(struct cel__fd *entry, int fd)
+{
+    if (entry->kind != CEL__FD_KIND_UNKNOWN) {
+        return;
+    }
+    entry->kind = CEL__FD_KIND_OTHER;
+    if (option(fd, SO_PROTOCOL) == IPPROTO_TCP) {
+        entry->kind = CEL__FD_KIND_TCP;
+    }
+    else if (option(fd, SO_DOMAIN) == AF_UNIX &&
+             option(fd, SO_TYPE) == SOCK_STREAM) {
+        entry->kind = CEL__FD_KIND_UNIX;
     }
 }
 
@@ -166,8 +179,8 @@ arm_edge(struct cel__loop *loop, int fd, struct cel__fd *entry)
         return err;
     }
     if (entry->edge == 0) {
-        ask_protocol(entry, fd);
-        entry->exact = entry->tcp == CEL__FD_TCP_YES;
+        ask_kind(entry, fd);
+        entry->exact = entry->kind != CEL__FD_KIND_OTHER;
     }
     /* What is ready already comes as the first event. */
     entry->ready &= entry->edge;

@@ -108,7 +108,7 @@ cel__fd_reset(struct cel__fd *entry)
     entry->generation++;
     entry->ready = 0;
     entry->edge = 0;
-    entry->tcp = CEL__FD_TCP_UNKNOWN;
+    entry->kind = CEL__FD_KIND_UNKNOWN;
     entry->owned = false;
     entry->known = false;
     entry->exact = false;

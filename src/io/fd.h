@@ -38,11 +38,12 @@ enum cel__fd_queue {
     CEL__FD_POLL
 };
 
-/* Whether it is TCP, for there a short read means that nothing is left. */
-enum cel__fd_tcp {
-    CEL__FD_TCP_UNKNOWN, /* nobody asked the kernel yet */
-    CEL__FD_TCP_NO,
-    CEL__FD_TCP_YES
+/* What it is, for with some a short read means that nothing is left. */
+enum cel__fd_kind {
+    CEL__FD_KIND_UNKNOWN, /* nobody asked the kernel yet */
+    CEL__FD_KIND_OTHER,
+    CEL__FD_KIND_TCP,
+    CEL__FD_KIND_UNIX /* a stream */
 };
 
 /*
@@ -50,9 +51,10 @@ enum cel__fd_tcp {
  * is clear says nothing; the operations in waiters[] are ARMED; in READ and
  * WRITE only the first may have been tried.
  *
- * Which reads leave nothing behind: TCP's alone.  A datagram or a record
- * leaves others, a terminal gives a line at a time, a unix socket stops where
- * descriptors were passed, and even TCP stops at urgent data.
+ * Which reads leave nothing behind: those of TCP and of unix streams.  A
+ * datagram or a record leaves others, a terminal gives a line at a time.  A
+ * unix stream stops where descriptors were passed, and tells recvmsg(2) so;
+ * both stop at urgent data, which an event announces.
  */
 struct cel__fd {
     struct cel__link waiters[3]; /* operations, first come first served */
@@ -62,11 +64,11 @@ struct cel__fd {
     uint32_t slot; /* place in the poll backend's array; 0: none */
     uint8_t ready; /* CEL__READABLE, CEL__WRITABLE: a call may succeed */
     uint8_t edge;  /* the same bits: registered edge-triggered */
-    uint8_t tcp;   /* enum cel__fd_tcp */
+    uint8_t kind;  /* enum cel__fd_kind */
     bool owned;    /* see above */
     bool known;    /* the kernel was told of it, and may know it still */
-    /* A read that got less than it asked for left nothing behind: TCP, and
-       neither end, error nor urgent data was seen. */
+    /* A read that got less than it asked for left nothing behind: of such a
+       kind, and neither end, error nor urgent data was seen. */
     bool exact;
 };
 

@@ -152,7 +152,7 @@ cel__loop_own_accepted(struct cel__loop *loop, int fd, int listener)
     cel__loop_own(loop, fd);
     struct cel__fd *entry = cel__fd_find(&loop->fds, fd);
     if (entry != NULL && parent != NULL) {
-        entry->tcp = parent->tcp;
+        entry->kind = parent->kind;
     }
 }
 

@@ -4,8 +4,8 @@
  *
  * A count below what was asked for means that a direction is drained, with
  * the exceptions that fd.h lists.  So a request and its answer on an owned TCP
- * connection cost one recv() and one send(), and no second recv() only to be
- * told -EAGAIN.
+ * connection or unix stream cost one recv() and one send(), and no second
+ * recv() only to be told -EAGAIN.
  *
  * accept4() is the one call that is dear when it fails (1.8 us, for it makes
  * the socket before it looks); poll(2) is asked first (0.2 us) unless an edge
@@ -128,12 +128,34 @@ connected(int fd)
     return n < 0 ? n : -err;
 }
 
+/*
+ * recv(2) of a unix stream that is registered.  Where it stopped because
+ * descriptors were passed there, or credentials asked for, recvmsg(2) says
+ * that it dropped them; then there may be more behind.
+ */
+static ssize_t
+recv_unix(struct cel__fd *entry, const struct cel__op *op, size_t len)
+{
+    struct iovec iov = {(char *)op->buf + op->moved, len};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    ssize_t n = cel__sys_recvmsg(op->fd, &msg, op->flags | MSG_DONTWAIT);
+
+    if (n > 0 && (msg.msg_flags & MSG_CTRUNC) != 0) {
+        entry->exact = false;
+    }
+    return n;
+}
+
 /* Make the call for `len` bytes from op->moved on. */
 static ssize_t
-call(const struct cel__op *op, size_t len)
+call(struct cel__fd *entry, const struct cel__op *op, size_t len)
 {
     switch ((enum cel__op_code)op->code) {
     case CEL__OP_RECV:
+        if (entry != NULL && entry->exact &&
+            entry->kind == CEL__FD_KIND_UNIX) {
+            return recv_unix(entry, op, len);
+        }
         return cel__sys_recv(op->fd, (char *)op->buf + op->moved, len,
                              op->flags | MSG_DONTWAIT);
     case CEL__OP_SEND:
@@ -164,8 +186,11 @@ static void
 note_count(struct cel__fd *entry, const struct cel__op *op, size_t asked,
            size_t n)
 {
-    /* The end of a stream stays to be read; what was only peeked at too. */
-    if (n < asked && n != 0 && (op->flags & MSG_PEEK) == 0) {
+    /* The end of a stream stays to be read; what was only peeked at too; and
+       read(2) does not tell why it stopped. */
+    if (n < asked && n != 0 && (op->flags & MSG_PEEK) == 0 &&
+        (op->code != CEL__OP_READ || entry == NULL ||
+         entry->kind != CEL__FD_KIND_UNIX)) {
         cel__fd_drained(entry, cel__op_bit(op), false);
     }
 }
@@ -212,7 +237,7 @@ cel__op_try(struct cel__fd *entry, struct cel__op *op)
         size_t asked = portion(entry, op);
         ssize_t n = must_look(entry, op) ? cel__op_look(op->fd, bit) : 1;
         if (n > 0) {
-            n = call(op, asked);
+            n = call(entry, op, asked);
         }
         else if (n == 0) {
             n = -EAGAIN;

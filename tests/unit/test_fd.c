@@ -49,11 +49,11 @@ TEST(a_walk_meets_every_entry_that_was_made)
     for (int i = 0; i < 3; i++) {
         entry = cel__fd_make(&table, numbers[i]);
         CHECK(entry != NULL);
-        entry->tcp = CEL__FD_TCP_NO;
+        entry->kind = CEL__FD_KIND_OTHER;
     }
     for (int fd = 0; (entry = cel__fd_next(&table, &fd)) != NULL; fd++) {
         CHECK_PTR(cel__fd_find(&table, fd), entry);
-        found += entry->tcp == CEL__FD_TCP_NO;
+        found += entry->kind == CEL__FD_KIND_OTHER;
     }
     CHECK_EQ(found, 3);
     cel__fd_table_fini(&table);

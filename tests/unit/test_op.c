@@ -93,7 +93,7 @@ TEST(an_accepted_connection_shares_its_listeners_protocol)
     CHECK(cel__loop_owns(&loop, conn));
     if (is_epoll()) {
         const struct cel__fd *entry = cel__fd_find(&loop.fds, conn);
-        CHECK(entry != NULL && entry->tcp == CEL__FD_TCP_YES);
+        CHECK(entry != NULL && entry->kind == CEL__FD_KIND_TCP);
     }
     close(client);
     cel__loop_close(&loop);
