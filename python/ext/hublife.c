@@ -113,7 +113,7 @@ stack_size(void)
     long kib = text == NULL ? 0 : strtol(text, NULL, 10);
 
     return kib >= 64 && kib <= 1024L * 1024 ? (size_t)kib * 1024
-                                           : PYSTATE_STACK;
+                                            : PYSTATE_STACK;
 }
 
 /* The two greenlets every hub has, not yet known to the engine. */

@@ -123,8 +123,8 @@ sock_layout_find(PyTypeObject *base)
 
 /* One call of the base's method `name`. */
 static PyObject *
-call_once(sockobject *self, const char *name, PyObject *const *args,
-          Py_ssize_t nargs)
+call_base_once(sockobject *self, const char *name, PyObject *const *args,
+               Py_ssize_t nargs)
 {
     struct celext_state *state = sock_state(self);
     PyObject *stack[8] = {NULL, (PyObject *)self};
@@ -157,7 +157,7 @@ sock_call_base(sockobject *self, const char *name, PyObject *const *args,
     cel_time deadline = sock_deadline(self);
 
     for (;;) {
-        PyObject *result = call_once(self, name, args, nargs);
+        PyObject *result = call_base_once(self, name, args, nargs);
         if (result != NULL || (flags & MSG_DONTWAIT) != 0 ||
             sock_own(self)->timeout == 0 ||
             !PyErr_ExceptionMatches(PyExc_BlockingIOError)) {

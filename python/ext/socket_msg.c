@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "base/sys.h"
+#include "ext/compat.h"
 #include "ext/hub.h"
 
 /* What one sendfile(2) is asked for at most: as the standard library. */
@@ -171,20 +172,19 @@ send_all(sockobject *self, struct sending *run)
 static int
 seek(PyObject *file, const struct sending *run)
 {
-    PyObject *type;
-    PyObject *value;
-    PyObject *traceback;
-
-    if (run->sent == 0 || !PyObject_HasAttrString(file, "seek")) {
+    if (run->sent == 0) {
         return 0;
     }
-    PyErr_Fetch(&type, &value, &traceback);
-    PyObject *result = PyObject_CallMethod(file, "seek", "L",
-                                           (long long)run->offset);
-    int err = result == NULL ? -1 : 0;
-    Py_XDECREF(result);
-    if (type != NULL) {
-        PyErr_Restore(type, value, traceback);
+    PyObject *raised = celext_take_raised();
+    int err = 0;
+    if (PyObject_HasAttrString(file, "seek")) {
+        PyObject *result =
+            PyObject_CallMethod(file, "seek", "L", (long long)run->offset);
+        err = result == NULL ? -1 : 0;
+        Py_XDECREF(result);
+    }
+    if (raised != NULL) {
+        celext_raise(raised);
     }
     return err;
 }

@@ -42,6 +42,14 @@ static struct tap__test *first;
 static struct tap__test **end = &first;
 static struct shared *shared;
 
+bool
+tap_valgrind(void)
+{
+    const char *preload = getenv("LD_PRELOAD");
+
+    return preload != NULL && strstr(preload, "vgpreload") != NULL;
+}
+
 double
 tap_slow(void)
 {

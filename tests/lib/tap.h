@@ -81,6 +81,9 @@ enum tap__relation {
    time is to be stretched. */
 double tap_slow(void);
 
+/* Whether valgrind runs the test. */
+bool tap_valgrind(void);
+
 void tap__add(struct tap__test *test);
 _Noreturn void tap__skip(const char *why);
 _Noreturn void tap__fail(const char *file, int line, const char *format, ...)
