@@ -21,17 +21,6 @@
 #include "ext/compat.h"
 #include "ext/hub.h"
 
-/* Whether `glet` has switched to another by hand, and waits to be switched to:
-   it holds no reference to itself. */
-static bool
-is_away(struct glet *glet)
-{
-    const struct cel__coro *coro = glet_coro(glet);
-
-    return glet->state == GLET_ACTIVE && coro->state == CEL__PARKED &&
-           coro->waits_for == cel__wait_by_hand;
-}
-
 static void
 set_parent(struct glet *glet, PyGreenlet *parent)
 {
@@ -47,7 +36,7 @@ glet_kill(struct hub *hub, PyGreenlet *self)
     struct glet *glet = self->glet;
     struct glet *me = hub_current(hub);
     bool was_killing = me->killing;
-    PyGreenlet *parent = (PyGreenlet *)Py_XNewRef((PyObject *)glet->parent);
+    PyGreenlet *parent = (PyGreenlet *)Py_NewRef((PyObject *)glet->parent);
 
     set_parent(glet, me->self);
     PyErr_SetNone(hub->state->greenlet_exit);
@@ -58,10 +47,11 @@ glet_kill(struct hub *hub, PyGreenlet *self)
         PyErr_WriteUnraisable((PyObject *)self);
     }
     Py_XDECREF(result);
-    if (parent != NULL) {
-        set_parent(glet, parent);
-        Py_DECREF((PyObject *)parent);
-    }
+    /* One that waits in the hub now ends there: we do not wait for it. */
+    set_parent(glet, glet->state == GLET_ACTIVE && !glet_is_away(glet)
+                         ? hub->glet->self
+                         : parent);
+    Py_DECREF((PyObject *)parent);
     return glet->state == GLET_FINISHED;
 }
 
@@ -69,7 +59,7 @@ glet_kill(struct hub *hub, PyGreenlet *self)
 static void
 kill_unreachable(struct hub *hub, PyGreenlet *self)
 {
-    if (!glet_kill(hub, self) && is_away(self->glet) &&
+    if (!glet_kill(hub, self) && glet_is_away(self->glet) &&
         Py_REFCNT((PyObject *)self) == 1) {
         PySys_FormatStderr("GreenletExit did not kill %R\n", self);
         /* Frames on its stack may still use it: kept for ever. */
@@ -86,7 +76,7 @@ farewell_doomed(struct hub *hub)
         struct glet *glet = cel__container(link, struct glet, doomed);
         PyGreenlet *self = glet->self;
         cel__list_remove(link);
-        if (is_away(glet)) {
+        if (glet_is_away(glet)) {
             kill_unreachable(hub, self);
         }
         Py_DECREF((PyObject *)self);
@@ -125,7 +115,7 @@ greenlet_finalize(PyObject *op)
     PyGreenlet *self = (PyGreenlet *)op;
     struct glet *glet = self->glet;
 
-    if (glet == NULL || glet->is_main || glet->is_hub || !is_away(glet) ||
+    if (glet == NULL || glet->is_main || glet->is_hub || !glet_is_away(glet) ||
         celext_finalizing() || glet->hub->finished) {
         return;
     }
@@ -150,7 +140,7 @@ greenlet_resurrect(PyObject *op)
     }
     PyGreenlet *self = (PyGreenlet *)op;
     if (self->glet == NULL || self->glet->is_main || self->glet->is_hub ||
-        !is_away(self->glet)) {
+        !glet_is_away(self->glet)) {
         return false;
     }
     /* It was finalized before and became reachable again; CPython calls no

@@ -163,36 +163,42 @@ bequeath(struct hub *hub, struct glet *to, PyObject *result, PyObject *exc)
 
 /*
  * Hand the result or exception (stolen) of the running greenlet to `parent`,
- * or to whom it is switched on.  Returns who goes on, or NULL with an
- * exception.
+ * or to whom a switch to that leads: `*heir`; the hub needs nobody to go on.
+ * Returns 0, or -1 with an exception.
  */
-static struct glet *
-hand_to(struct hub *hub, PyGreenlet *parent, PyObject *result, PyObject *exc)
+static int
+hand_to(struct hub *hub, PyGreenlet *parent, PyObject *result, PyObject *exc,
+        struct glet **heir)
 {
-    if (parent->glet->is_hub) {
+    if (parent->glet->is_hub && !glet_is_away(hub->glet)) {
         /* Nobody waits for a result; an error is reported. */
         Py_XDECREF(result);
         if (exc != NULL) {
             celext_raise(exc);
             hub_report(hub, (PyObject *)hub_current(hub)->self);
         }
-        return parent->glet;
+        return 0;
     }
-    PyGreenlet *heir = switch_target(hub, parent, &exc, &result);
-    if (heir == NULL) {
+    if (parent->glet->is_hub) {
+        /* A callback has switched to somebody by hand. */
+        parent = hub->glet->self;
+    }
+    PyGreenlet *to = switch_target(hub, parent, &exc, &result);
+    if (to == NULL) {
         Py_XDECREF(result);
         Py_XDECREF(exc);
-        return NULL;
+        return -1;
     }
-    struct glet *to = heir->glet;
-    if (to->is_hub) {
-        to = hand_to(hub, heir, result, exc);
+    int err;
+    if (to->glet->is_hub && parent != to) {
+        err = hand_to(hub, to, result, exc, heir);
     }
-    else if (bequeath(hub, to, result, exc) < 0) {
-        to = NULL;
+    else {
+        *heir = to->glet;
+        err = bequeath(hub, to->glet, result, exc);
     }
-    Py_DECREF((PyObject *)heir);
-    return to;
+    Py_DECREF((PyObject *)to);
+    return err;
 }
 
 /*
@@ -204,20 +210,22 @@ static struct glet *
 find_heir(struct hub *hub, struct glet *me, PyObject *result, PyObject *exc)
 {
     PyGreenlet *parent = (PyGreenlet *)Py_XNewRef((PyObject *)me->parent);
+    struct glet *heir = NULL;
 
     while (parent != NULL) {
-        struct glet *to = hand_to(hub, parent, result, exc);
-        if (to != NULL) {
+        int err = hand_to(hub, parent, result, exc, &heir);
+        PyObject *next = err == 0 ? NULL : (PyObject *)parent->glet->parent;
+        if (err == 0) {
             Py_DECREF((PyObject *)parent);
-            return to;
+            return heir;
         }
         result = NULL;
         exc = celext_take_raised();
-        PyObject *next = Py_XNewRef((PyObject *)parent->glet->parent);
-        Py_SETREF(parent, (PyGreenlet *)next);
+        Py_SETREF(parent, (PyGreenlet *)Py_XNewRef(next));
     }
+    heir = hub->main;
     (void)bequeath(hub, hub->main, result, exc);
-    return hub->main;
+    return heir;
 }
 
 /*
@@ -235,18 +243,17 @@ finish(struct hub *hub, struct glet *me, PyObject *result)
     }
     hub->ts->context = NULL;
     Py_XDECREF(context);
-    local_forget(me);
     glet_clear(me);
-    struct glet *to = find_heir(hub, me, result, exc);
+    struct glet *heir = find_heir(hub, me, result, exc);
     me->state = GLET_FINISHED;
     pystate_end(hub->ts, &me->ps);
-    if (to->is_hub) {
+    if (heir == NULL) {
         return NULL;
     }
     if (cel__unlikely(hub->tracefunc != NULL)) {
         hub->leaving = Py_NewRef((PyObject *)me->self);
     }
-    return glet_coro(to);
+    return glet_coro(heir);
 }
 
 /* What runs on a greenlet's stack. */

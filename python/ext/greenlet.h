@@ -89,6 +89,17 @@ glet_coro(struct glet *glet)
                                         : &glet->coro;
 }
 
+/* Whether `glet` has switched to another by hand and waits to be switched to:
+   it holds no reference to itself. */
+static inline bool
+glet_is_away(struct glet *glet)
+{
+    const struct cel__coro *coro = glet_coro(glet);
+
+    return glet->state == GLET_ACTIVE && coro->state == CEL__PARKED &&
+           coro->waits_for == cel__wait_by_hand;
+}
+
 /* The hub in which `glet` runs; before the start and after the end its
    parents'.  NULL: there is none any more. */
 static inline const struct hub *

@@ -33,6 +33,10 @@
    one may catch as many exceptions less one. */
 #define LAST_TURNS 8
 
+/* How long it waits in the first turn for those that wait again, in their
+   finally blocks.  After that it waits for nobody. */
+#define GRACE CEL_SEC
+
 /* The hubs of the process's threads. */
 static struct cel__link hubs = {&hubs, &hubs};
 
@@ -260,9 +264,35 @@ hub_make(struct celext_state *state)
 
 /* ---- ending */
 
+/* The wait for one that is being killed has been long enough. */
+struct patience {
+    struct cel__timer timer;
+    struct cel__coro *root; /* who waits */
+};
+
+static void
+lose_patience(struct cel__timer *timer)
+{
+    cel__wake(cel__container(timer, struct patience, timer)->root);
+}
+
+/* Kill `self`; wait for its end until `deadline` at most. */
+static void
+kill_one(struct hub *hub, PyGreenlet *self, cel_time deadline)
+{
+    struct patience patience = {.timer.fire = lose_patience,
+                                .root = &hub->worker->root};
+
+    cel__heap_node_init(&patience.timer.node);
+    if (cel__timer_start(hub->worker, &patience.timer, deadline) == 0) {
+        (void)glet_kill(hub, self);
+        cel__timer_stop(hub->worker, &patience.timer);
+    }
+}
+
 /* Kill what has started in the thread, and what would. */
 static void
-kill_all(struct hub *hub)
+kill_all(struct hub *hub, cel_time deadline)
 {
     const struct cel__link *all = &hub->worker->all;
     Py_ssize_t count = (Py_ssize_t)hub->worker->nalive;
@@ -286,7 +316,7 @@ kill_all(struct hub *hub)
     while (i-- > 0) {
         PyGreenlet *self = (PyGreenlet *)PyTuple_GET_ITEM(greenlets, i);
         if (self->glet->held) {
-            (void)glet_kill(hub, self);
+            kill_one(hub, self, deadline);
         }
     }
     Py_DECREF(greenlets);
@@ -327,8 +357,10 @@ fire_timers(struct hub *hub)
 static bool
 settle(struct hub *hub)
 {
+    cel_time deadline = cel_after(GRACE);
+
     for (int turn = 0; turn < LAST_TURNS && !is_quiet(hub); turn++) {
-        kill_all(hub);
+        kill_all(hub, turn == 0 ? deadline : CEL_AT_ONCE);
         fire_timers(hub);
         if (hub_yield(hub) < 0) {
             PyErr_WriteUnraisable(NULL);

@@ -94,6 +94,10 @@ glet_jump(struct hub *hub, struct glet *to, PyObject *value, PyObject *exc)
     to->value = value;
     to->exc = exc;
     hub->leaving = (PyObject *)me->self;
+    if (cel__unlikely(me->is_hub)) {
+        /* A callback: it goes on when the target waits. */
+        hub_call_queue(&hub->chores);
+    }
     fpenv_save(&env);
     pystate_save(hub->ts, &me->ps);
     int code = cel__resume(hub->worker, glet_coro(to));
