@@ -256,7 +256,14 @@ hub_switch_out(struct hub *hub)
 static void
 op_done(struct cel__op *op)
 {
-    cel__wake(op->waiter);
+    struct cel__coro *waiter = op->waiter;
+
+    if (op->urgent && waiter->worker == cel__worker()) {
+        cel__wake_first(waiter);
+    }
+    else {
+        cel__wake(waiter);
+    }
 }
 
 /*

@@ -43,7 +43,9 @@ struct sock_own {
     cel_time timeout;           /* nanoseconds; < 0: none; 0: non-blocking */
     struct cel__worker *worker; /* who last used it; never followed */
     bool shared;                /* loops of other threads may know it too */
+    bool listens; /* accept() was called: who waits here goes first */
     bool starved; /* accept() has met EMFILE and said so; cleared by success */
+    uint8_t taken; /* connections accepted, modulo ACCEPTS_A_CALL */
 };
 
 /* Where what lies in an object; of this interpreter, so the same for all

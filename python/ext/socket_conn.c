@@ -70,6 +70,25 @@ outlast(sockobject *self, int64_t code, cel_time deadline, cel_time *pause)
     return hub_sleep(hub, until);
 }
 
+/*
+ * An accept() counts as an eighth of a call that did not wait, so that one
+ * turn empties a queue of 512: who connects while it is full comes again after
+ * a second, which is worse than to be served a little later.
+ */
+#define ACCEPTS_A_CALL 8
+
+/* Keep accept() from being charged, but for each eighth. */
+static void
+charge_seldom(struct sock_own *own)
+{
+    struct cel__worker *worker = cel__worker();
+
+    own->taken = (uint8_t)((own->taken + 1) % ACCEPTS_A_CALL);
+    if (worker != NULL && own->taken != 0) {
+        worker->budget++;
+    }
+}
+
 /* Take a connection.  Suspends.  Returns its descriptor, or -1 with an
    exception. */
 static int
@@ -81,8 +100,10 @@ accept_fd(sockobject *self, union sock_addr *addr, socklen_t *len)
     struct cel__op op = {
         .code = CEL__OP_ACCEPT, .addr = &addr->any, .addrlen = len};
 
+    own->listens = true;
     for (;;) {
         *len = sizeof(*addr);
+        charge_seldom(own);
         if (sock_attempt(self, &op, "accept") < 0) {
             return -1;
         }

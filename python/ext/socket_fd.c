@@ -221,8 +221,11 @@ sock_wait_until(sockobject *self, uint8_t bit, cel_time deadline,
         return -1;
     }
     sock_adopt(self, hub->worker);
-    struct cel__op op = {
-        .code = CEL__OP_POLL, .fd = fd, .events = bit, .tried = true};
+    struct cel__op op = {.code = CEL__OP_POLL,
+                         .fd = fd,
+                         .events = bit,
+                         .tried = true,
+                         .urgent = sock_own(self)->listens};
     cel_time until = deadline;
     if (bit == CEL__WRITABLE && self->family == AF_UNIX &&
         self->type == SOCK_DGRAM) {

@@ -58,6 +58,13 @@ cel__ring_put(struct cel__ring *ring, void *item)
     ring->slots[ring->tail++ & ring->mask] = item;
 }
 
+/* Ahead of all others.  Room must have been reserved. */
+static inline void
+cel__ring_put_first(struct cel__ring *ring, void *item)
+{
+    ring->slots[--ring->head & ring->mask] = item;
+}
+
 /* The ring must not be empty. */
 static inline void *
 cel__ring_take(struct cel__ring *ring)

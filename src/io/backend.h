@@ -70,6 +70,7 @@ struct cel__op {
     /* Called when it has ended; must not suspend. */
     void (*done)(struct cel__op *op);
     void *waiter; /* for done() */
+    bool urgent;  /* for done(): the waiter goes first */
     /* Count, descriptor, events, or negative errno (backend). */
     int64_t result;
     /* `whole`: bytes so far, also where result is an error (backend). */

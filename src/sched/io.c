@@ -25,7 +25,12 @@
 static void
 wake_waiter(struct cel__op *op)
 {
-    cel__wake(op->waiter);
+    if (op->code == CEL__OP_ACCEPT) {
+        cel__wake_first(op->waiter);
+    }
+    else {
+        cel__wake(op->waiter);
+    }
 }
 
 int64_t

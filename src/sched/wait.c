@@ -341,6 +341,16 @@ cel__wake(struct cel__coro *coro)
 }
 
 void
+cel__wake_first(struct cel__coro *coro)
+{
+    if (coro->state == CEL__PARKED) {
+        coro->state = CEL__READY;
+        coro->code = 0;
+        cel__ring_put_first(&coro->worker->ready, coro);
+    }
+}
+
+void
 cel__callback_queue(struct cel__worker *worker, struct cel__callback *callback)
 {
     if (!callback->queued) {

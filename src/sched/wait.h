@@ -91,6 +91,14 @@ int cel__yield(struct cel__worker *worker);
  */
 void cel__wake(struct cel__coro *coro);
 
+/*
+ * As cel__wake(), but ahead of all that are ready: for who takes connections.
+ * Those who come while the kernel's queue is full try again after a second,
+ * so their turn must not wait for the service of all that came before.
+ * The coroutine's worker only.
+ */
+void cel__wake_first(struct cel__coro *coro);
+
 /* Note the result of `wait`, unlink it and wake the coroutine. */
 static inline void
 cel__wait_finish(struct cel__wait *wait, int result)

@@ -40,6 +40,20 @@ TEST(what_is_put_first_is_taken_first)
     cel__ring_fini(&ring);
 }
 
+TEST(who_goes_ahead_is_taken_before_all)
+{
+    struct cel__ring ring;
+
+    open_with(&ring, 3);
+    cel__ring_put(&ring, item(1));
+    cel__ring_put_first(&ring, item(0)); /* below where counting began */
+    cel__ring_put(&ring, item(2));
+    for (uintptr_t i = 0; i < 3; i++) {
+        CHECK_PTR(cel__ring_take(&ring), item(i));
+    }
+    cel__ring_fini(&ring);
+}
+
 TEST(growing_keeps_the_order_wherever_the_queue_stands)
 {
     for (uintptr_t offset = 0; offset < 130; offset++) {

@@ -99,6 +99,34 @@ wake_in_order(void *arg)
     return 0;
 }
 
+static int
+wake_ahead(void *arg)
+{
+    struct parker parkers[] = {{.deadline = CEL_FOREVER, .name = 'a'},
+                               {.deadline = CEL_FOREVER, .name = 'b'}};
+    cel_coro *coros[2];
+
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        coros[i] = start(&parkers[i]);
+    }
+    cel__wake(parkers[0].coro);
+    cel__wake_first(parkers[1].coro);
+    cel__wake_first(parkers[0].coro); /* is ready, and keeps its place */
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(cel_join(coros[i], CEL_FOREVER), 0);
+        CHECK_EQ(parkers[i].code, 0);
+    }
+    return 0;
+}
+
+TEST(who_takes_connections_goes_first)
+{
+    needs_order();
+    run(wake_ahead);
+    CHECK_STR(trace, "ba");
+}
+
 TEST(who_is_woken_first_runs_first)
 {
     needs_order();
