@@ -113,23 +113,34 @@ glet_bury(struct glet *glet)
 
 /* ---- on the greenlet's stack */
 
-/* Call `run` with what the first switch brought.  Each is dropped here, on
-   the new stack, for dropping it may switch. */
-static PyObject *
-call_run(struct glet *me)
+/* What the first switch brought; each owned, or NULL. */
+struct first {
+    PyObject *run;
+    PyObject *args;
+    PyObject *kwargs;
+    PyObject *exc;
+};
+
+/* Taken out before any Python code runs, which may switch and so bring more. */
+static struct first
+take_first(struct glet *me)
 {
-    PyObject *run = me->run;
-    PyObject *args = me->value;
-    PyObject *kwargs = me->kwargs;
+    struct first first = {me->run, me->value, me->kwargs, me->exc};
 
     me->run = NULL;
     me->value = NULL;
     me->kwargs = NULL;
-    PyObject *result = PyObject_Call(run, args, kwargs);
-    Py_DECREF(run);
-    Py_DECREF(args);
-    Py_XDECREF(kwargs);
-    return result;
+    me->exc = NULL;
+    return first;
+}
+
+/* Dropped on the new stack, for dropping it may switch. */
+static void
+drop_first(struct first *first)
+{
+    Py_XDECREF(first->run);
+    Py_XDECREF(first->args);
+    Py_XDECREF(first->kwargs);
 }
 
 /*
@@ -268,26 +279,34 @@ glet_entry(struct cel__coro *coro)
     me->context = NULL;
     pystate_begin(hub->ts, &me->ps, &coro->stack, context);
     me->state = GLET_ACTIVE;
+    struct first first = take_first(me);
     if (me->scheduled) {
         me->scheduled = false;
         if (coro->code == CEL__RESUMED) {
             Py_DECREF(me->self); /* the queue's; the switch took another */
         }
     }
-    PyObject *exc = me->exc;
-    me->exc = NULL;
-    switch_arrive(hub, &exc);
-    if (exc == NULL) {
-        exc = glet_take_pending(me);
+    switch_arrive(hub, &first.exc);
+    if (first.exc == NULL) {
+        first.exc = glet_take_pending(me);
     }
-    if (cel__unlikely(exc != NULL)) {
-        celext_raise(exc);
+    bool thrown = first.exc != NULL;
+    if (cel__unlikely(thrown)) {
+        celext_raise(first.exc);
     }
     if (me->main != NULL) {
         result = me->main(me);
     }
-    else if (exc == NULL) {
-        result = call_run(me);
+    else if (!thrown) {
+        result = PyObject_Call(first.run, first.args, first.kwargs);
+    }
+    if (cel__likely(result != NULL)) {
+        drop_first(&first);
+    }
+    else {
+        PyObject *exc = celext_take_raised();
+        drop_first(&first);
+        celext_raise(exc);
     }
     return finish(hub, me, result);
 }

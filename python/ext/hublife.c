@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/fork.h"
+#include "coro/overflow.h"
 #include "ext/compat.h"
 #include "ext/farewell.h"
 #include "ext/hubtype.h"
@@ -204,6 +205,8 @@ begin(struct hub *hub, PyCapsule_Destructor end)
         celext_oserror(err);
         return -1;
     }
+    /* Without it an overflow ends the process too, only less politely. */
+    (void)cel__overflow_install();
     if (hub_call_init(hub, &hub->chores, hub_chores) < 0) {
         goto close_worker;
     }

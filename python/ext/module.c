@@ -333,6 +333,12 @@ core_exec(PyObject *module)
     };
     struct celext_state *state = state_of(module);
 
+    /* CPython refuses for us from 3.12 on. */
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        PyErr_SetString(PyExc_ImportError,
+                        "celadon does not run in subinterpreters");
+        return -1;
+    }
     state->str_run = PyUnicode_InternFromString("run");
     state->str_switch = PyUnicode_InternFromString("switch");
     state->str_throw = PyUnicode_InternFromString("throw");

@@ -14,9 +14,8 @@
 #error "celadon does not support free-threaded builds yet"
 #endif
 
-#define PYSTATE_STACK ((size_t)512 * 1024)
-
-/* See pystate_312.h. */
+/* For both see pystate_312.h. */
+#define PYSTATE_STACK   ((size_t)6 * 1024 * 1024)
 #define PYSTATE_C_LEVEL 700
 
 struct pystate_own {
