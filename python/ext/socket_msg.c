@@ -129,8 +129,10 @@ send_some(sockobject *self, const struct sending *run)
     int fd = self->fd;
     ssize_t n;
 
-    Py_BEGIN_ALLOW_THREADS n = cel__sys_sendfile(fd, run->in, &offset, most);
-    Py_END_ALLOW_THREADS return n;
+    Py_BEGIN_ALLOW_THREADS
+    n = cel__sys_sendfile(fd, run->in, &offset, most);
+    Py_END_ALLOW_THREADS
+    return n;
 }
 
 /* Send until all is sent.  Returns 0, or -1 with an exception. */
@@ -178,8 +180,8 @@ seek(PyObject *file, const struct sending *run)
     PyObject *raised = celext_take_raised();
     int err = 0;
     if (PyObject_HasAttrString(file, "seek")) {
-        PyObject *result =
-            PyObject_CallMethod(file, "seek", "L", (long long)run->offset);
+        PyObject *result = PyObject_CallMethod(file, "seek", "L",
+                                               (long long)run->offset);
         err = result == NULL ? -1 : 0;
         Py_XDECREF(result);
     }

@@ -24,6 +24,10 @@
 #include "base/fork.h"
 #include "coro/overflow.h"
 
+/* How long a worker that expects nothing sleeps before it asks the embedder
+   again: whom it counts on (another thread) may go without a word. */
+#define ASK_AGAIN (100 * CEL_MSEC)
+
 /* Bytes of a coroutine's stack: address space, memory as it is touched. */
 #define STACK_SIZE ((size_t)256 * 1024)
 
@@ -399,6 +403,7 @@ cel__worker_turn(struct cel__worker *worker)
                                       memory_order_relaxed);
                 return heir;
             }
+            timeout = timeout < ASK_AGAIN ? timeout : ASK_AGAIN;
         }
     }
     int err = cel__loop_poll(&worker->loop, timeout);

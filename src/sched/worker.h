@@ -70,8 +70,9 @@ struct cel__hooks {
     /* A poll was ended by a signal. */
     void (*signalled)(struct cel__worker *worker);
     /* Nothing is ready and nothing can become so.  Returns a coroutine to
-       run (made ready by hand), or NULL to sleep until another thread sends
-       a message.  Without the hook the root's park returns -EDEADLK. */
+       run (PARKED; its code is set), or NULL where another thread may still
+       send a message: then it is asked again from time to time.  Without the
+       hook the root's park returns -EDEADLK. */
     struct cel__coro *(*stuck)(struct cel__worker *worker);
 };
 
