@@ -121,7 +121,7 @@ struct first {
     PyObject *exc;
 };
 
-/* Taken out before any Python code runs, which may switch and so bring more. */
+/* Taken out before any Python code runs: it may switch, which brings more. */
 static struct first
 take_first(struct glet *me)
 {
@@ -174,7 +174,7 @@ bequeath(struct hub *hub, struct glet *to, PyObject *result, PyObject *exc)
 
 /*
  * Hand the result or exception (stolen) of the running greenlet to `parent`,
- * or to whom a switch to that leads: `*heir`; the hub needs nobody to go on.
+ * or to whom a switch to that leads: `*heir`; none where that is the hub.
  * Returns 0, or -1 with an exception.
  */
 static int
