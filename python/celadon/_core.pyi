@@ -1,3 +1,4 @@
+import socket as _socket
 from collections.abc import Callable, Iterable, Iterator
 from types import GenericAlias, TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -168,3 +169,29 @@ class local:
     def __getattribute__(self, name: str) -> Any: ...
     def __setattr__(self, name: str, value: Any) -> None: ...
     def __delattr__(self, name: str) -> None: ...
+
+# In all else as the standard library's.
+class socket(_socket.socket): ...
+
+def offload(
+    callable: Callable[..., T], /, *args: Any, **kwargs: Any
+) -> T: ...
+def poll(
+    pairs: Iterable[tuple[int, int]], timeout: float | None = None, /
+) -> list[tuple[int, int]]: ...
+def wait_read(
+    fileno: int,
+    timeout: float | None = None,
+    timeout_exc: BaseException | type[BaseException] | None = None,
+) -> None: ...
+def wait_write(
+    fileno: int,
+    timeout: float | None = None,
+    timeout_exc: BaseException | type[BaseException] | None = None,
+) -> None: ...
+def wait_readwrite(
+    fileno: int,
+    timeout: float | None = None,
+    timeout_exc: BaseException | type[BaseException] | None = None,
+) -> None: ...
+def cancel_wait(fileno: int, errno: int, /) -> None: ...

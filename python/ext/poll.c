@@ -28,7 +28,7 @@
 static void
 raise_timeout(PyObject *exc)
 {
-    if (exc == NULL) {
+    if (exc == NULL || exc == Py_None) {
         PyErr_SetString(PyExc_TimeoutError, "timed out");
     }
     else if (PyExceptionInstance_Check(exc)) {

@@ -18,6 +18,7 @@
  */
 #include "ext/socket.h"
 
+#include <errno.h>
 #include <math.h>
 
 #include "base/check.h"
@@ -102,6 +103,17 @@ sock_timeout_default(struct celext_state *state, cel_time *timeout)
     return err;
 }
 
+/* CPython finds out here that a socket is closed. */
+static PyObject *
+set_timeout(sockobject *self, cel_time timeout)
+{
+    sock_own(self)->timeout = timeout;
+    if (self->fd < 0) {
+        return celext_oserror(-EBADF);
+    }
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(settimeout_doc,
              "settimeout($self, timeout, /)\n"
              "--\n\n"
@@ -116,8 +128,7 @@ socket_settimeout(PyObject *op, PyObject *value)
     if (sock_timeout_read(value, &timeout) < 0) {
         return NULL;
     }
-    sock_own((sockobject *)op)->timeout = timeout;
-    Py_RETURN_NONE;
+    return set_timeout((sockobject *)op, timeout);
 }
 
 PyDoc_STRVAR(gettimeout_doc, "gettimeout($self, /)\n"
@@ -149,8 +160,7 @@ socket_setblocking(PyObject *op, PyObject *flag)
     if (blocking < 0) {
         return NULL;
     }
-    sock_own((sockobject *)op)->timeout = blocking ? -1 : 0;
-    Py_RETURN_NONE;
+    return set_timeout((sockobject *)op, blocking ? -1 : 0);
 }
 
 PyDoc_STRVAR(getblocking_doc, "getblocking($self, /)\n"

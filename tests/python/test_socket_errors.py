@@ -160,6 +160,12 @@ CALLS = {
         "getpeername": lambda a, b, c: c.getpeername(),
         "getsockname": lambda a, b, c: a.getsockname(),
         "settimeout none": lambda a, b, c: a.settimeout(),
+        "settimeout closed": lambda a, b, c: (a.close(), a.settimeout(1)),
+        "setblocking closed": lambda a, b, c: (
+            a.close(),
+            a.setblocking(True),
+        ),
+        "gettimeout closed": lambda a, b, c: (a.close(), a.gettimeout()),
         "settimeout past": lambda a, b, c: a.settimeout(-1),
         "settimeout str": lambda a, b, c: a.settimeout("x"),
         "settimeout complex": lambda a, b, c: a.settimeout(1j),
