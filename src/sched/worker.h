@@ -43,8 +43,10 @@ struct cel__run;
 /* How long ready coroutines may run between two looks at the backend. */
 #define CEL__SLICE (100 * CEL_USEC)
 
-/* Resumptions between two readings of the processor's counter (10 ns). */
-#define CEL__CHECK_EVERY 16
+/* Resumptions between two readings of the processor's counter (10 ns), and so
+   the least between two looks at the backend: a greenlet of the talk's server
+   runs for 40 us, so events wait for a millisecond at most there. */
+#define CEL__CHECK_EVERY 32
 
 /*
  * Something to run in the order of the run queue, on whatever stack happens
