@@ -58,19 +58,10 @@ PARTS = {
             ),
         ),
     ],
+    # What that module makes of these finds them by name: socketpair(),
+    # create_connection() and the like.
     "socket": [
-        (
-            "socket",
-            "celadon.socket",
-            (
-                "SocketType",
-                "create_connection",
-                "create_server",
-                "fromfd",
-                "socket",
-                "socketpair",
-            ),
-        ),
+        ("socket", "celadon.socket", ("SocketType", "socket")),
     ],
     "dns": [
         (
@@ -78,7 +69,6 @@ PARTS = {
             "celadon.socket",
             (
                 "getaddrinfo",
-                "getfqdn",
                 "gethostbyaddr",
                 "gethostbyname",
                 "gethostbyname_ex",
