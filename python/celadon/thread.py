@@ -85,11 +85,18 @@ class _ThreadHandle:
         """Whether the thread has ended."""
         return self._done.is_set()
 
+    def _check_started(self):
+        if not self.ident:
+            raise RuntimeError("thread not started")
+
     def _set_done(self):
+        """Let those who join go on."""
+        self._check_started()
         self._done.set()
 
     def join(self, timeout=None):
         """Wait until the thread has ended, at most *timeout* seconds."""
+        self._check_started()
         if timeout is not None and timeout < 0:
             timeout = None
         if self.ident == get_ident() and not self.is_done():
