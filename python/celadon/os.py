@@ -149,7 +149,10 @@ def waitid(idtype, id, options, /):
 def _wait_ready(fd, event):
     """Wait for *event* on *fd*; False where that can't be waited for."""
     hub = _may_wait()
-    flags = fcntl(fd, F_GETFL)
+    try:
+        flags = fcntl(fd, F_GETFL)
+    except ValueError:
+        return False  # negative: the call itself fails better
     wrong = os.O_WRONLY if event == select.POLLIN else os.O_RDONLY
     if hub is None or flags & os.O_NONBLOCK or flags & os.O_ACCMODE == wrong:
         return False

@@ -40,6 +40,9 @@ _WRITE = (
 )
 _SPECIAL = _stdlib.POLLPRI
 
+# The longest poll(2) can wait, in milliseconds.
+_INT_MAX = (1 << 31) - 1
+
 
 def _descriptor(thing):
     """Return the descriptor of *thing*, an int or an object with one."""
@@ -151,6 +154,8 @@ class poll:
         None, or a negative timeout: wait as long as it takes.
         """
         if timeout is not None:
+            if not -_INT_MAX - 1 <= timeout <= _INT_MAX:
+                raise OverflowError("timeout is too large")
             timeout = None if timeout < 0 else timeout / 1000
         return _poll(list(self._events.items()), timeout)
 

@@ -218,12 +218,14 @@ def test_poll_mistakes(pair):
         "register": ("x",),
         "modify": (one, 1),
         "unregister": (one,),
-        "poll": ("x",),
+        "poll": (1 << 31,),
     }.items():
         with pytest.raises(Exception) as theirs:
             getattr(stdlib.poll(), name)(*arguments)
         with pytest.raises(theirs.type):
             getattr(select.poll(), name)(*arguments)
+    with pytest.raises(TypeError):
+        select.poll().poll("x")
     for mask in (-1, 1 << 16, "x"):
         with pytest.raises(Exception) as theirs:
             stdlib.poll().register(one, mask)
