@@ -11,9 +11,9 @@ replaces its methods in place.  What makes starting one cheap:
   - What is seldom asked for is made when asked for: the name, the events
     `_started` and of the join, the handle, the native id.
 
-A thread's life is one number, `_state`.  Threads that were started before
-patching, and the main thread, have STATE_NATIVE: for them the methods of
-the original class are called.
+A thread's life is one number, `_celadon_state`. Threads that were started
+before patching, and the main thread, have STATE_NATIVE: for them the methods
+of the original class are called.
 """
 
 import _thread
@@ -83,7 +83,7 @@ def _init(
         # Threads unknown to threading are daemons, as its dummies are.
         daemon = True if parent is None else parent._daemonic
     self._daemonic = daemon
-    self._state = STATE_NEW
+    self._celadon_state = STATE_NEW
     self._initialized = True
 
 
@@ -110,7 +110,7 @@ def _init_with_context(
 
 
 def _is_started(self):
-    state = self._state
+    state = self._celadon_state
     return self._started.is_set() if state == STATE_NATIVE else state > 1
 
 
@@ -118,7 +118,7 @@ def start(self):
     """Start the thread's activity.  As threading.Thread.start()."""
     if not self._initialized:
         raise RuntimeError("thread.__init__() not called")
-    if self._state != STATE_NEW:
+    if self._celadon_state != STATE_NEW:
         if _is_started(self):
             raise RuntimeError("threads can only be started once")
         _adopt(self)
@@ -128,7 +128,7 @@ def start(self):
     greenlet = spawn_raw(self._bootstrap)
     self._greenlet = greenlet
     self._ident = ident = id(greenlet)
-    self._state = STATE_RUNNING
+    self._celadon_state = STATE_RUNNING
     _active[ident] = self
 
 
@@ -142,14 +142,14 @@ else:
 def _start_otherwise(self):
     """Start through the function that somebody put in place of ours."""
     start = getattr(threading, _STARTER)
-    self._state = STATE_RUNNING
+    self._celadon_state = STATE_RUNNING
     try:
         if sys.version_info < (3, 13):
             start(self._bootstrap, ())
         else:
             start(self._bootstrap, daemon=self.daemon)
     except BaseException:
-        self._state = STATE_NEW
+        self._celadon_state = STATE_NEW
         raise
 
 
@@ -159,7 +159,7 @@ def _adopt(self):
         vars(self).pop(name, None)
     vars(self).pop("_handle", None)
     vars(self).pop("_os_thread_handle", None)
-    self._state = STATE_NEW
+    self._celadon_state = STATE_NEW
 
 
 def _bootstrap(self):
@@ -185,7 +185,7 @@ def _bootstrap(self):
 
 def _delete(self):
     """The thread ends: forget it and wake who joins it."""
-    self._state = STATE_ENDED
+    self._celadon_state = STATE_ENDED
     if _active.get(self._ident) is self:
         del _active[self._ident]
     self._greenlet = None
@@ -203,9 +203,9 @@ def join(self, timeout=None):
         raise RuntimeError("cannot join current thread")
     if timeout is not None:
         timeout = max(timeout, 0)
-    if self._state == STATE_NATIVE:
+    if self._celadon_state == STATE_NATIVE:
         _join_native(self, timeout)
-    elif self._state == STATE_RUNNING:
+    elif self._celadon_state == STATE_RUNNING:
         if self._ended is None:
             self._ended = Event()
         self._ended.wait(timeout)
@@ -228,9 +228,9 @@ def _join_native(self, timeout):
 def is_alive(self):
     """Whether the thread is alive.  As threading.Thread.is_alive()."""
     assert self._initialized, "Thread.__init__() not called"
-    if self._state == STATE_NATIVE:
+    if self._celadon_state == STATE_NATIVE:
         return _original("is_alive")(self)
-    return self._state == STATE_RUNNING
+    return self._celadon_state == STATE_RUNNING
 
 
 def _get_daemon(self):
@@ -242,36 +242,36 @@ def _get_daemon(self):
 def _set_daemon(self, daemonic):
     if not self._initialized:
         raise RuntimeError("Thread.__init__() not called")
-    if self._state != STATE_NEW and _is_started(self):
+    if self._celadon_state != STATE_NEW and _is_started(self):
         raise RuntimeError("cannot set daemon status of active thread")
     self._daemonic = daemonic
 
 
 def _stop(self):
     """In a child after fork: a thread that does not exist there."""
-    if self._state == STATE_NATIVE:
+    if self._celadon_state == STATE_NATIVE:
         _original("_stop")(self)
-    elif self._state == STATE_RUNNING:
+    elif self._celadon_state == STATE_RUNNING:
         _delete(self)
 
 
 def _reset_internal_locks(self, is_alive):
-    if self._state == STATE_NATIVE:
+    if self._celadon_state == STATE_NATIVE:
         _original("_reset_internal_locks")(self, is_alive)
 
 
 def _after_fork(self, new_ident=None):
     """In a child after fork, from 3.13 on: is this the thread there is?"""
-    if self._state == STATE_NATIVE:
+    if self._celadon_state == STATE_NATIVE:
         _original("_after_fork")(self, new_ident)
     elif new_ident is not None:
         self._ident = new_ident
-    elif self._state == STATE_RUNNING:
+    elif self._celadon_state == STATE_RUNNING:
         _delete(self)
 
 
 def _wait_for_tstate_lock(self, block=True, timeout=-1):
-    if self._state == STATE_NATIVE:
+    if self._celadon_state == STATE_NATIVE:
         _original("_wait_for_tstate_lock")(self, block, timeout)
     elif block:
         join(self, None if timeout < 0 else timeout)
@@ -313,13 +313,13 @@ class _Started:
         self._thread = thread
 
     def is_set(self):
-        return self._thread._state >= STATE_RUNNING
+        return self._thread._celadon_state >= STATE_RUNNING
 
     isSet = is_set
 
     def set(self):
-        if self._thread._state == STATE_NEW:
-            self._thread._state = STATE_RUNNING
+        if self._thread._celadon_state == STATE_NEW:
+            self._thread._celadon_state = STATE_RUNNING
 
     def wait(self, timeout=None):
         """Nothing ever waits here: start() returns with it set."""
@@ -342,26 +342,26 @@ class _Handle:
         return self._thread._ident or 0
 
     def is_done(self):
-        return self._thread._state == STATE_ENDED
+        return self._thread._celadon_state == STATE_ENDED
 
     def join(self, timeout=None):
         join(self._thread, timeout)
 
     def _set_done(self):
-        if self._thread._state == STATE_RUNNING:
+        if self._thread._celadon_state == STATE_RUNNING:
             _delete(self._thread)
 
 
 @_Lazy
 def _native_id(self):
     """Of the OS thread that the greenlets run in."""
-    return get_native_id() if self._state >= STATE_RUNNING else None
+    return get_native_id() if self._celadon_state >= STATE_RUNNING else None
 
 
 @_Lazy
 def _is_stopped(self):
     """Whether the thread has ended."""
-    return self._state == STATE_ENDED
+    return self._celadon_state == STATE_ENDED
 
 
 # ---- threads that threading did not start
@@ -377,7 +377,7 @@ def _dummy_init(self):
         _original("__init__", threading._DummyThread)(self)
         return
     _init(self, name=f"Dummy-{threading._counter()}", daemon=True)
-    self._state = STATE_RUNNING
+    self._celadon_state = STATE_RUNNING
     self._ident = ident
     this = weakref.ref(self)
 
@@ -441,7 +441,7 @@ def _count_threads():
     ours = [
         thread
         for thread in list(_active.values())
-        if thread._state == STATE_RUNNING
+        if thread._celadon_state == STATE_RUNNING
         and not isinstance(thread, threading._DummyThread)
     ]
     return len(ours) + count_raw() + _original("_count", _thread)()
@@ -547,7 +547,7 @@ _METHODS = {
     "_name": _name,
     "_native_id": _native_id,
     "_started": _Lazy(_Started),
-    "_state": STATE_NATIVE,
+    "_celadon_state": STATE_NATIVE,
     "_ident": None,
     "_greenlet": None,
     "_ended": None,
