@@ -30,6 +30,10 @@ __all__ = [
 ]
 
 
+# Seconds: as good as for ever.
+_LONG = 10**9
+
+
 class Hub(_core.Hub):
     """A thread's hub: runs callbacks, reports errors.
 
@@ -51,6 +55,20 @@ class Hub(_core.Hub):
             self.print_exception(context, type, value, tb)
         if context is None or issubclass(type, self.SYSTEM_ERROR):
             self.handle_system_error(type, value, tb)
+
+    def join(self, timeout=None):
+        """Wait until nothing is left to run; whether it came to that.
+
+        For the main greenlet only.
+        """
+        if getcurrent() is not self.main:
+            raise RuntimeError("only the main greenlet can join its hub")
+        try:
+            # A wait that counts for nothing: it does not keep itself up.
+            sleep(_LONG if timeout is None else timeout, ref=False)
+        except LoopExit:
+            return True
+        return False
 
     def handle_system_error(self, type, value, tb=None):
         """Let the main greenlet raise *value*."""

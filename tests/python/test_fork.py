@@ -123,6 +123,41 @@ def test_multiprocessing_process():
     )
 
 
+def test_multiprocessing_queue_pool_and_locks():
+    check_script(
+        """
+        import multiprocessing, threading, time
+        context = multiprocessing.get_context("fork")
+        def feed(q):
+            time.sleep(0.05)
+            for n in range(4): q.put(n)
+        q = context.Queue()
+        child = context.Process(target=feed, args=(q,))
+        child.start()
+        got = []
+        ts = [threading.Thread(target=lambda: got.append(q.get(timeout=10)))
+              for _ in range(4)]
+        for t in ts: t.start()
+        for t in ts: t.join()
+        print(sorted(got))
+        child.join()
+        lock, held = context.RLock(), []
+        def hold(n):
+            with lock, lock:
+                held.append(n)
+                time.sleep(0.005)
+                assert held[-1] == n
+        ts = [threading.Thread(target=hold, args=(n,)) for n in range(5)]
+        for t in ts: t.start()
+        for t in ts: t.join()
+        print(len(held), lock.acquire(timeout=0.01))
+        with context.Pool(2) as pool:
+            print(pool.map(abs, [-1, -2, -3]))
+        """,
+        "[0, 1, 2, 3] 5 True [1, 2, 3]",
+    )
+
+
 def test_a_child_that_ends_normally_runs_its_exit_handlers():
     check_script(
         """

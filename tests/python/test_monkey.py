@@ -193,6 +193,11 @@ def test_locks_made_before_are_replaced():
             __slots__ = ("lock",)
         slotted = Slotted()
         slotted.lock = threading.Lock()
+        class Shared:
+            lock = threading.Lock()
+        def shared():
+            return Shared.lock
+        for _ in range(100): shared()
         lock, rlock = threading.Lock(), threading.RLock()
         condition = threading.Condition()
         many = [threading.Lock(), {"a": threading.RLock()}]
@@ -207,7 +212,7 @@ def test_locks_made_before_are_replaced():
         from celadon import thread
         Lock, RLock = thread.LockType, thread.RLock
         for each in (
-            lock, slotted.lock, many[0], waiting.mutex, closed(),
+            lock, slotted.lock, shared(), many[0], waiting.mutex, closed(),
             waiting.not_empty._lock, waiting.not_empty.acquire.__self__,
             concurrent.futures.thread._global_shutdown_lock,
         ):

@@ -58,7 +58,9 @@ def _new_for(olds):
 def _replace_in(holder, new_by_id):
     """Replace in one object what it refers to."""
     kind = type(holder)
-    if kind is dict:
+    if kind is dict and "__module__" in holder:
+        _replace_in_classes(holder, new_by_id)
+    elif kind is dict:
         for key, value in list(holder.items()):
             if id(value) in new_by_id:
                 holder[key] = new_by_id[id(value)]
@@ -73,8 +75,23 @@ def _replace_in(holder, new_by_id):
         _replace_attributes(holder, new_by_id)
 
 
+def _replace_in_classes(namespace, new_by_id):
+    """Replace in the class that *namespace* is the dict of.
+
+    By the class, for the interpreter keeps what it found in one.
+    """
+    for owner in gc.get_referrers(namespace):
+        if isinstance(owner, type):
+            for name, value in list(vars(owner).items()):
+                if id(value) in new_by_id:
+                    type.__setattr__(owner, name, new_by_id[id(value)])
+
+
 def _replace_attributes(holder, new_by_id):
-    names = list(getattr(holder, "__dict__", ()))
+    try:
+        names = list(object.__getattribute__(holder, "__dict__"))
+    except AttributeError:
+        names = []
     for cls in type(holder).__mro__:
         slots = vars(cls).get("__slots__", ())
         names += (slots,) if isinstance(slots, str) else slots

@@ -42,6 +42,7 @@ PARTS = {
                 "start_new_thread",
             ),
         ),
+        ("_multiprocessing", "celadon.multiprocessing", ("SemLock",)),
     ],
     "signal": [
         (

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from importlib import import_module
 
 from celadon.monkey import _locks, _saved, _table
 from celadon.monkey._warn import warn
@@ -45,7 +46,11 @@ def patch(Event=True, existing=True):
 
     _warn_if_late()
     for module, source, names in _table.PARTS["thread"]:
-        _saved.patch_module(sys.modules[module], sys.modules[source], names)
+        try:
+            target = import_module(module)
+        except ImportError:
+            continue  # A system without semaphores between processes.
+        _saved.patch_module(target, import_module(source), names)
     for name, source in _table.THREADING.items():
         if hasattr(threading, name):
             _saved.patch_item(threading, name, getattr(ours, source))
