@@ -255,6 +255,7 @@ finish(struct hub *hub, struct glet *me, PyObject *result)
     hub->ts->context = NULL;
     Py_XDECREF(context);
     glet_clear(me);
+    local_forget(me);
     struct glet *heir = find_heir(hub, me, result, exc);
     me->state = GLET_FINISHED;
     pystate_end(hub->ts, &me->ps);

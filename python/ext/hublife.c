@@ -76,7 +76,7 @@ static bool
 has_company(const struct hub *hub)
 {
     PyThreadState *ts = PyInterpreterState_ThreadHead(hub->ts->interp);
-    int others = -1 - offload_idle();
+    int others = -1 - offload_states();
 
     for (; ts != NULL; ts = PyThreadState_Next(ts)) {
         others++;

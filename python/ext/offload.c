@@ -43,17 +43,17 @@ struct call {
 
 /* A thread's state, until the thread ends; all with the GIL. */
 static pthread_key_t state_key;
-static int nidle;
-static unsigned idle_forks; /* cel__fork_count() that nidle belongs to */
+static int nstates;
+static unsigned states_forks; /* cel__fork_count() that nstates belongs to */
 
 int
-offload_idle(void)
+offload_states(void)
 {
-    if (idle_forks != cel__fork_count()) {
-        idle_forks = cel__fork_count(); /* those threads are the parent's */
-        nidle = 0;
+    if (states_forks != cel__fork_count()) {
+        states_forks = cel__fork_count(); /* those threads are the parent's */
+        nstates = 0;
     }
-    return nidle;
+    return nstates;
 }
 
 /* Enter the interpreter.  False: memory is short. */
@@ -64,7 +64,6 @@ enter(PyInterpreterState *interp) /* cpylint: leave() is the other half */
 
     if (ts != NULL) {
         PyEval_RestoreThread(ts);
-        nidle = offload_idle() - 1;
         return true;
     }
     ts = PyThreadState_New(interp);
@@ -72,6 +71,7 @@ enter(PyInterpreterState *interp) /* cpylint: leave() is the other half */
         return false;
     }
     PyEval_RestoreThread(ts);
+    nstates = offload_states() + 1;
     /* Without a place for it, it is lost when the thread ends. */
     (void)pthread_setspecific(state_key, ts);
     return true;
@@ -80,7 +80,6 @@ enter(PyInterpreterState *interp) /* cpylint: leave() is the other half */
 static void
 leave(void) /* cpylint: of enter() */
 {
-    nidle = offload_idle() + 1;
     (void)PyEval_SaveThread();
 }
 
@@ -94,7 +93,7 @@ drop_state(void *value) /* cpylint: deleting the state lets go too */
         return; /* the interpreter has freed it, or is about to */
     }
     PyEval_RestoreThread(ts);
-    nidle = offload_idle() - 1;
+    nstates = offload_states() - 1;
     PyThreadState_Clear(ts);
     PyThreadState_DeleteCurrent();
 }

@@ -21,8 +21,8 @@
 PyObject *offload_call(struct celext_state *state, PyObject *callable,
                        PyObject *args, PyObject *kwargs);
 
-/* How many threads of the pool have a Python thread state and no call: they
-   will not wake anybody. */
-int offload_idle(void);
+/* How many threads of the pool have a Python thread state.  They wake nobody
+   but who waits for their call, and that is counted as expected. */
+int offload_states(void);
 
 #endif

@@ -282,9 +282,10 @@ def test_a_child_process(make):
     greenlet = spawn(lock.acquire)
     greenlet.join()
 
+    ended = []
+
     def thread():
-        with lock:
-            pass
+        ended.append(lock.acquire(timeout=0.5))
 
     _thread.start_new_thread(thread, ())
     waiting = spawn(lock.acquire)
@@ -303,6 +304,9 @@ def test_a_child_process(make):
             os._exit(code)
     assert os.waitpid(pid, 0)[1] == 0
     lock._at_fork_reinit()
+    # A thread that stayed would be company for later tests: no LoopExit.
+    while not ended:
+        sleep(0.01)
     sleep(0.05)
 
 
