@@ -276,27 +276,6 @@ def test_many_die_at_once():
     assert len(seen) == 1000
 
 
-def test_a_chain_of_suspended_ones_dies():
-    seen = []
-
-    def run(depth):
-        try:
-            if depth:
-                child = greenlet(run)
-                child.switch(depth - 1)
-            else:
-                main.switch()
-        finally:
-            seen.append(depth)
-
-    main = getcurrent()
-    g = greenlet(run)
-    g.switch(100)
-    del g
-    gc.collect()
-    assert sorted(seen) == list(range(101))
-
-
 def test_nothing_is_left_of_the_finished():
     class Thing:
         pass
