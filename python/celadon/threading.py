@@ -11,9 +11,10 @@ replaces its methods in place.  What makes starting one cheap:
   - What is seldom asked for is made when asked for: the name, the events
     `_started` and of the join, the handle, the native id.
 
-A thread's life is one number, `_celadon_state`. Threads that were started
+A thread's life is one number, `_celadon_state`.  Threads that were started
 before patching, and the main thread, have STATE_NATIVE: for them the methods
-of the original class are called.
+of the original class are called.  All attributes of ours are called so, for
+those of programs' own subclasses have every other name there is.
 """
 
 import _thread
@@ -40,6 +41,9 @@ from celadon.thread import (
     start_joinable_thread,
     start_new_thread,
 )
+
+# Threads may be given a context to run in.
+_HAS_CONTEXT = sys.version_info >= (3, 14)
 
 STATE_NATIVE, STATE_NEW, STATE_RUNNING, STATE_ENDED = range(4)
 
@@ -73,8 +77,8 @@ def _init(
         self._name = str(name)
     else:
         # The name itself is put together when somebody asks.
-        self._number = threading._counter()
-        self._target_name = getattr(target, "__name__", None)
+        self._celadon_number = threading._counter()
+        self._celadon_target = getattr(target, "__name__", None)
     self._target = target
     self._args = args
     self._kwargs = {} if kwargs is None else kwargs
@@ -126,7 +130,7 @@ def start(self):
         _start_otherwise(self)
         return
     greenlet = spawn_raw(self._bootstrap)
-    self._greenlet = greenlet
+    self._celadon_greenlet = greenlet
     self._ident = ident = id(greenlet)
     self._celadon_state = STATE_RUNNING
     _active[ident] = self
@@ -171,16 +175,16 @@ def _bootstrap(self):
             sys.settrace(threading._trace_hook)
         if threading._profile_hook:
             sys.setprofile(threading._profile_hook)
-        if self._context is None:
-            self.run()
-        else:
+        if _HAS_CONTEXT and self._context is not None:
             self._context.run(self.run)
+        else:
+            self.run()
     except GreenletExit:
         pass
     except BaseException:
         self._invoke_excepthook(self)
     finally:
-        self._delete()
+        _delete(self)
 
 
 def _delete(self):
@@ -188,9 +192,9 @@ def _delete(self):
     self._celadon_state = STATE_ENDED
     if _active.get(self._ident) is self:
         del _active[self._ident]
-    self._greenlet = None
-    if self._ended is not None:
-        self._ended.set()
+    self._celadon_greenlet = None
+    if self._celadon_ended is not None:
+        self._celadon_ended.set()
 
 
 def join(self, timeout=None):
@@ -206,9 +210,9 @@ def join(self, timeout=None):
     if self._celadon_state == STATE_NATIVE:
         _join_native(self, timeout)
     elif self._celadon_state == STATE_RUNNING:
-        if self._ended is None:
-            self._ended = Event()
-        self._ended.wait(timeout)
+        if self._celadon_ended is None:
+            self._celadon_ended = Event()
+        self._celadon_ended.wait(timeout)
 
 
 def _join_native(self, timeout):
@@ -297,9 +301,9 @@ class _Lazy:
 @_Lazy
 def _name(self):
     """The name given, or "Thread-N (target)"."""
-    name = f"Thread-{self._number}"
-    if self._target_name is not None:
-        name += f" ({self._target_name})"
+    name = f"Thread-{self._celadon_number}"
+    if self._celadon_target is not None:
+        name += f" ({self._celadon_target})"
     self._name = name
     return name
 
@@ -386,7 +390,7 @@ def _dummy_init(self):
         if thread is not None:
             _delete(thread)
 
-    self._greenlet = weakref.ref(getcurrent(), forget)
+    self._celadon_greenlet = weakref.ref(getcurrent(), forget)
     _active[ident] = self
 
 
@@ -485,8 +489,8 @@ def _event_init(self):
 def _event_set(self):
     """Set the event and wake all who wait for it."""
     self._flag = True
-    if self._event is not None:
-        self._event.set()
+    if self._celadon_event is not None:
+        self._celadon_event.set()
     condition = vars(self).get("_cond")
     if condition is not None:
         # Made before patching: threads of the system may wait there.
@@ -497,21 +501,21 @@ def _event_set(self):
 def _event_clear(self):
     """Let those who wait from now on wait."""
     self._flag = False
-    if self._event is not None:
-        self._event.clear()
+    if self._celadon_event is not None:
+        self._celadon_event.clear()
 
 
 def _event_wait(self, timeout=None):
     """Wait until the event is set; False if that took over *timeout*."""
     if self._flag:
         return True
-    if self._event is None:
-        self._event = Event()
-    return self._event.wait(timeout)
+    if self._celadon_event is None:
+        self._celadon_event = Event()
+    return self._celadon_event.wait(timeout)
 
 
 def _event_at_fork_reinit(self):
-    self._event = None
+    self._celadon_event = None
     if "_cond" in vars(self):
         self._cond._at_fork_reinit()
 
@@ -530,7 +534,7 @@ _EVENT_METHODS = {
     "wait": _event_wait,
     "_at_fork_reinit": _event_at_fork_reinit,
     "_cond": _event_cond,
-    "_event": None,
+    "_celadon_event": None,
 }
 
 
@@ -549,9 +553,8 @@ _METHODS = {
     "_started": _Lazy(_Started),
     "_celadon_state": STATE_NATIVE,
     "_ident": None,
-    "_greenlet": None,
-    "_ended": None,
-    "_context": None,
+    "_celadon_greenlet": None,
+    "_celadon_ended": None,
     "_stderr": _Lazy(lambda self: sys.stderr),
     "_invoke_excepthook": staticmethod(_invoke_excepthook),
 }
@@ -565,9 +568,11 @@ if sys.version_info < (3, 13):
     }
 else:
     _METHODS["_after_fork"] = _after_fork
-    _METHODS[
-        "_handle" if sys.version_info < (3, 14) else "_os_thread_handle"
-    ] = _Lazy(_Handle)
+    _METHODS["_os_thread_handle" if _HAS_CONTEXT else "_handle"] = _Lazy(
+        _Handle
+    )
+if _HAS_CONTEXT:
+    _METHODS["_context"] = None
 
 
 def _replace(target, name, value):

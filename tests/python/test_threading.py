@@ -1,5 +1,7 @@
 """threading over greenlets: the same classes, the same answers."""
 
+import sys
+
 import pytest
 from support import check_script, run_script
 
@@ -540,4 +542,33 @@ def test_importing_from_many_threads(tmp_path):
         print(got)
         """.replace("sys.argv[1]", repr(str(tmp_path))),
         "[1, 1, 1, 1, 1]",
+    )
+
+
+def test_attributes_belong_to_subclasses():
+    check_script(
+        """
+        import threading
+        names = ("_state", "_greenlet", "_ended", "_number", "_context",
+                 "_target_name", "_event", "_done", "state", "_running")
+        class Mine(threading.Thread):
+            def __init__(self):
+                super().__init__()
+                for name in names:
+                    setattr(self, name, name)
+            def run(self):
+                print(all(getattr(self, name) == name for name in names))
+        class Signal(threading.Event):
+            _event = _state = None
+            def wait(self, timeout=None):
+                self._event = "mine"
+                return super().wait(timeout)
+        t = Mine()
+        t.start(); t.join()
+        s = Signal()
+        threading.Timer(0.01, s.set).start()
+        print(s.wait(5), s._event, t.is_alive())
+        """.replace(' "_context",', "" if sys.version_info >= (3, 14)
+                    else ' "_context",'),
+        "True True mine False",
     )
