@@ -21,11 +21,16 @@
 #include "ext/compat.h"
 #include "ext/hub.h"
 
+/* Let `parent` get what `glet` ends with, unless it is one of its children. */
 static void
-set_parent(struct glet *glet, PyGreenlet *parent)
+adopt(struct glet *glet, PyGreenlet *parent)
 {
+    for (PyGreenlet *up = parent; up != NULL; up = up->glet->parent) {
+        if (up->glet == glet) {
+            return;
+        }
+    }
     PyGreenlet *old = glet->parent;
-
     glet->parent = (PyGreenlet *)Py_NewRef((PyObject *)parent);
     Py_XDECREF((PyObject *)old);
 }
@@ -38,7 +43,7 @@ glet_kill(struct hub *hub, PyGreenlet *self)
     bool was_killing = me->killing;
     PyGreenlet *parent = (PyGreenlet *)Py_NewRef((PyObject *)glet->parent);
 
-    set_parent(glet, me->self);
+    adopt(glet, me->self);
     PyErr_SetNone(hub->state->greenlet_exit);
     me->killing = true; /* what is thrown at us meanwhile comes after */
     PyObject *result = greenlet_switch(hub, self, NULL, NULL);
@@ -48,9 +53,9 @@ glet_kill(struct hub *hub, PyGreenlet *self)
     }
     Py_XDECREF(result);
     /* One that waits in the hub now ends there: we do not wait for it. */
-    set_parent(glet, glet->state == GLET_ACTIVE && !glet_is_away(glet)
-                         ? hub->glet->self
-                         : parent);
+    adopt(glet, glet->state == GLET_ACTIVE && !glet_is_away(glet)
+                    ? hub->glet->self
+                    : parent);
     Py_DECREF((PyObject *)parent);
     return glet->state == GLET_FINISHED;
 }

@@ -67,6 +67,7 @@ struct hub {
                                     to be dropped by who runs next */
     bool untidy;                 /* dead, doomed or fired has something */
     bool told;                   /* `news` is in the inbox */
+    bool nag;                    /* some who are away have things to raise */
     bool finished;               /* the thread ends: nothing switches */
     struct cel__link due;        /* calls the hub greenlet was woken for */
     struct hub_call chores;   /* signals' handlers, and whatever is untidy */

@@ -63,12 +63,33 @@ hub_call_queue(struct hub_call *call)
 
 /* ---- what runs in the hub greenlet */
 
+/* Wake those who have switched away by hand and should raise something. */
+static void
+wake_pending(struct hub *hub)
+{
+    const struct cel__link *all = &hub->worker->all;
+
+    hub->nag = false;
+    for (const struct cel__link *link = all->next; link != all;
+         link = link->next) {
+        struct cel__coro *coro = cel__container(link, struct cel__coro, all);
+        struct glet *glet = coro == &hub->worker->root ? hub->main
+                                                       : (struct glet *)coro;
+        if (glet->pending != NULL && !glet->killing && glet_is_away(glet)) {
+            cel__wake(coro);
+        }
+    }
+}
+
 void
 hub_chores(struct hub_call *call)
 {
     struct hub *hub = call->hub;
 
     wakeup_tend(hub);
+    if (hub->nag) {
+        wake_pending(hub);
+    }
     if (PyErr_CheckSignals() < 0) {
         /* As CPython has it, a signal's exception is the main one's. */
         PyObject *exc = celext_take_raised();

@@ -94,8 +94,10 @@ glet_jump(struct hub *hub, struct glet *to, PyObject *value, PyObject *exc)
     to->value = value;
     to->exc = exc;
     hub->leaving = (PyObject *)me->self;
-    if (cel__unlikely(me->is_hub)) {
-        /* A callback: it goes on when the target waits. */
+    if (cel__unlikely(me->is_hub || me->pending != NULL)) {
+        /* A callback goes on when the target waits; who has something to
+           raise is woken for it, unless it kills somebody first. */
+        hub->nag = !me->killing;
         hub_call_queue(&hub->chores);
     }
     fpenv_save(&env);

@@ -451,6 +451,20 @@ def test_several_exceptions_come_in_their_order():
     sleep(0)
 
 
+def test_what_came_while_it_ran_is_raised_in_a_switch_by_hand():
+    g = greenlet(get_hub().switch)
+    t = spawn(sleep, 1000)
+    get_hub().throw_main(ValueError("x"))
+    with pytest.raises(ValueError):
+        g.switch()
+    get_hub().throw_main(ValueError("x"))
+    with pytest.raises(KeyError):
+        g.throw(KeyError)
+    with pytest.raises(ValueError):
+        sleep(0)
+    t.kill()
+
+
 # ---- deadlocks
 
 
