@@ -97,7 +97,8 @@ def _fresh_main():
 
     module = types.ModuleType("__main__")
     module.__builtins__ = builtins
-    module.__annotations__ = {}
+    if sys.version_info < (3, 14):
+        module.__annotations__ = {}
     sys.modules["__main__"] = module
     return module
 

@@ -75,6 +75,14 @@ sock_timeout_read(PyObject *value, cel_time *timeout)
         return 0;
     }
     if (read_seconds(value, timeout) < 0) {
+        if (Py_Version >= 0x030E0000 &&
+            PyErr_ExceptionMatches(PyExc_TypeError)) {
+            /* As CPython words it since 3.14. */
+            PyErr_Format(PyExc_TypeError,
+                         "'%.200s' object cannot be interpreted as an "
+                         "integer or float",
+                         Py_TYPE(value)->tp_name);
+        }
         return -1;
     }
     if (*timeout < 0) {

@@ -326,15 +326,16 @@ def test_made_without_arguments():
 
 def test_nothing_leaks():
     event = Event()
+    before = sys.getrefcount(event)
     for _ in range(3):
         spawn(event.wait)
     sleep(0)
     event.set()
     sleep(0)
-    assert sys.getrefcount(event) == 2
+    assert sys.getrefcount(event) == before
     event.rawlink(lambda source: None)
     sleep(0)
-    assert sys.getrefcount(event) == 2
+    assert sys.getrefcount(event) == before
     gone = weakref.ref(event)
     del event
     assert gone() is None
