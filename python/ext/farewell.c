@@ -25,11 +25,14 @@
 static void
 adopt(struct glet *glet, PyGreenlet *parent)
 {
-    for (PyGreenlet *up = parent; up != NULL; up = up->glet->parent) {
+    PyGreenlet *up = parent;
+
+    do {
         if (up->glet == glet) {
             return;
         }
-    }
+        up = up->glet->parent;
+    } while (up != NULL);
     PyGreenlet *old = glet->parent;
     glet->parent = (PyGreenlet *)Py_NewRef((PyObject *)parent);
     Py_XDECREF((PyObject *)old);
