@@ -9,6 +9,8 @@
  */
 #include "ext/state.h"
 
+#include "base/log.h"
+#include "base/sys.h"
 #include "ext/compat.h"
 #include "ext/greenlet.h"
 #include "ext/hub.h"
@@ -321,6 +323,19 @@ add_exceptions(PyObject *module, struct celext_state *state)
     return 0;
 }
 
+/* What the engine has to say: a line on standard error.  Any thread, with or
+   without the GIL. */
+static void
+say(const char *text)
+{
+    char line[300];
+    int n = snprintf(line, sizeof(line), "celadon: %s\n", text);
+
+    if (n > 0 && (size_t)n < sizeof(line)) {
+        (void)cel__sys_write(STDERR_FILENO, line, (size_t)n);
+    }
+}
+
 static int
 core_exec(PyObject *module)
 {
@@ -353,6 +368,7 @@ core_exec(PyObject *module)
             return -1;
         }
     }
+    (void)cel__log_set(say);
     return pystate_check(module);
 }
 

@@ -514,6 +514,9 @@ print("served", len(got))
         patched=False,
     )
     assert ended.out == "served 3\n"
+    [said] = ended.err.splitlines()
+    assert said.startswith("celadon: accept on descriptor ")
+    assert "Too many open files" in said
 
 
 def test_accept_without_descriptors_says_so_at_its_timeout():
