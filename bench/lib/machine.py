@@ -4,6 +4,7 @@ import datetime
 import os
 import platform
 import resource
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +44,23 @@ def raise_nofile() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def busy() -> float:
+    """The share of this machine's processors in use, from 0 to 1.
+
+    Looks for half a second.  Not the load average, which remembers the
+    benchmark before this one for minutes.
+    """
+    def times() -> list[int]:
+        with open('/proc/stat') as stat:
+            return [int(field) for field in stat.readline().split()[1:9]]
+
+    before = times()
+    time.sleep(0.5)
+    spent = [after - then for after, then in zip(times(), before)]
+    idle = spent[3] + spent[4]
+    return 1 - idle / max(sum(spent), 1)
+
+
 def describe() -> dict[str, str]:
     """What belongs beside every figure."""
     now = datetime.datetime.now().astimezone()
@@ -50,7 +68,7 @@ def describe() -> dict[str, str]:
         'date': now.strftime('%Y-%m-%d %H:%M %z'),
         'cpu': f'{cpu_model()}, {len(cores())} cores',
         'kernel': f'{platform.system()} {platform.release()}',
-        'load average': f'{os.getloadavg()[0]:.2f} at the start',
+        'busy before': f'{100 * busy():.0f} %',
     }
 
 
@@ -58,6 +76,6 @@ def warning() -> str:
     """Why the figures may be off, or nothing."""
     if len(cores()) < 2:
         return 'one core only: server and load share it'
-    if os.getloadavg()[0] > 0.5 * len(cores()):
+    if busy() > 0.1:
         return 'the machine is busy with other things: trust ratios only'
     return ''
