@@ -56,13 +56,20 @@ enum cel__op_state {
     CEL__OP_CANCELLED /* cancelled, the backend still holds it */
 };
 
+/* What the kernel has of an operation (completion backends). */
+enum cel__op_posted {
+    CEL__OP_UNPOSTED,    /* nothing */
+    CEL__OP_POSTED_POLL, /* a request to tell when its call may succeed */
+    CEL__OP_POSTED_CALL  /* the call itself, and so its buffer */
+};
+
 /*
  * One operation, in the memory of whoever waits for it (a coroutine's stack):
  * it stays valid until done() was called.  What no comment gives to the
  * backend is the submitter's; the rest of a zeroed one is in order.
  *
  * Invariants: state == CEL__OP_IDLE <=> link is in no queue; moved <= len;
- * whole and result >= 0 => result == moved.
+ * whole and result >= 0 => result == moved; posted => state is not IDLE.
  */
 struct cel__op {
     /* In its descriptor's queue (backend). */
@@ -83,9 +90,11 @@ struct cel__op {
     /* POLL: a call has been refused with -EAGAIN, so the ready bits that are
        clear can be believed: don't ask poll(2), wait for the next edge. */
     bool tried;
+    uint8_t posted; /* enum cel__op_posted (backend) */
     int fd;
     int flags;       /* of the system call */
     uint32_t events; /* CEL__OP_POLL: what is waited for, as poll(2) */
+    uint32_t asked;  /* POSTED_CALL: for how many bytes (backend) */
     size_t len;
     union {
         void *buf;
@@ -128,7 +137,10 @@ struct cel__backend {
 
     /*
      * `fd` is about to be closed or given away: end its operations with
-     * `result` and let the kernel forget it, before this returns.
+     * `result` (or with what the system call returned, where that came
+     * first), and let the kernel forget it, before this returns.  From
+     * another thread than the owner's, which must be kept away meanwhile,
+     * either may come about only when the owner next polls.
      */
     void (*forget)(struct cel__loop *loop, int fd, int result);
 
@@ -140,6 +152,7 @@ struct cel__backend {
     int (*after_fork)(struct cel__loop *loop);
 };
 
+extern const struct cel__backend cel__uring_backend;
 extern const struct cel__backend cel__epoll_backend;
 extern const struct cel__backend cel__poll_backend;
 

@@ -23,7 +23,7 @@
  *
  * Tests: unit/test_loop.c, unit/test_readiness.c
  */
-#include "io/backend.h"
+#include "io/epoll.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -33,31 +33,17 @@
 #include "base/check.h"
 #include "base/fork.h"
 #include "base/sys.h"
+#include "io/backend.h"
 #include "io/fd.h"
 #include "io/loop.h"
 #include "io/readiness.h"
 
-/* Events taken a wait: enough that a thousand busy connections need four. */
-#define NEVENTS 256
-
 /* The eventfd's mark in place of a descriptor and its generation. */
 #define WAKE_MARK UINT64_MAX
 
-/* Looks in vain after which they get no rarer: one in 64 waits then. */
-#define MOST_IN_VAIN 6
-
-struct epoll_state {
-    int in_vain;   /* looks before a sleep that found nothing, in a row */
-    int looks_off; /* sleeps until the next such look */
-    int epoll;
-    int wake;    /* eventfd */
-    bool coarse; /* epoll_pwait2() is not to be had: milliseconds only */
-    struct epoll_event events[NEVENTS]; /* too large for a coroutine's stack */
-};
-
 /* Make the kernel objects of `state`. */
 static int
-make_objects(struct epoll_state *state)
+make_objects(struct cel__epoll *state)
 {
     struct epoll_event event = {EPOLLIN | EPOLLET, {.u64 = WAKE_MARK}};
 
@@ -81,18 +67,29 @@ make_objects(struct epoll_state *state)
     return 0;
 }
 
+int
+cel__epoll_init(struct cel__epoll *state)
+{
+    state->coarse = false;
+    return make_objects(state);
+}
+
+void
+cel__epoll_fini(struct cel__epoll *state)
+{
+    (void)cel__sys_close(state->wake);
+    (void)cel__sys_close(state->epoll);
+}
+
 static int
 epoll_open(struct cel__loop *loop)
 {
-    struct epoll_state *state = cel__alloc(sizeof(*state));
+    struct cel__epoll *state = cel__alloc(sizeof(*state));
 
     if (state == NULL) {
         return -ENOMEM;
     }
-    state->coarse = false;
-    state->in_vain = 0;
-    state->looks_off = 0;
-    int err = make_objects(state);
+    int err = cel__epoll_init(state);
     if (err < 0) {
         free(state);
         return err;
@@ -104,11 +101,8 @@ epoll_open(struct cel__loop *loop)
 static void
 epoll_close(struct cel__loop *loop)
 {
-    struct epoll_state *state = loop->state;
-
-    (void)cel__sys_close(state->wake);
-    (void)cel__sys_close(state->epoll);
-    free(state);
+    cel__epoll_fini(loop->state);
+    free(loop->state);
     loop->state = NULL;
 }
 
@@ -116,7 +110,7 @@ epoll_close(struct cel__loop *loop)
 static int
 control(struct cel__loop *loop, int fd, struct cel__fd *entry, uint32_t events)
 {
-    struct epoll_state *state = loop->state;
+    struct cel__epoll *state = loop->state;
     struct epoll_event event = {
         events,
         {.u64 = (uint32_t)fd | (uint64_t)entry->generation << 32},
@@ -195,8 +189,8 @@ arm_edge(struct cel__loop *loop, int fd, struct cel__fd *entry)
     return 0;
 }
 
-static int
-arm(struct cel__loop *loop, int fd, struct cel__fd *entry)
+int
+cel__epoll_arm(struct cel__loop *loop, int fd, struct cel__fd *entry)
 {
     if (cel__unlikely(loop->forks != cel__fork_count())) {
         int err = cel__loop_after_fork(loop);
@@ -220,7 +214,7 @@ epoll_submit(struct cel__loop *loop, struct cel__op *op)
     if (err != 0) {
         return err;
     }
-    err = arm(loop, op->fd, entry);
+    err = cel__epoll_arm(loop, op->fd, entry);
     if (cel__unlikely(err < 0)) {
         return cel__readiness_refused(entry, op, err);
     }
@@ -239,8 +233,8 @@ epoll_cancel(struct cel__loop *loop, struct cel__op *op, int result)
 static void
 arm_again(struct cel__loop *loop, int fd, struct cel__fd *entry)
 {
-    if (!cel__fd_idle(entry)) {
-        int err = arm(loop, fd, entry);
+    if (cel__readiness_wanted(entry)) {
+        int err = cel__epoll_arm(loop, fd, entry);
         if (err < 0) {
             cel__readiness_end(loop, entry, err);
         }
@@ -268,7 +262,7 @@ dispatch(struct cel__loop *loop, const struct epoll_event *event)
 static int
 renew(struct cel__loop *loop)
 {
-    struct epoll_state *state = loop->state;
+    struct cel__epoll *state = loop->state;
     struct cel__fd *entry;
 
     state->epoll = -1; /* should this fail, the numbers are not ours */
@@ -292,10 +286,7 @@ renew(struct cel__loop *loop)
 static int
 epoll_after_fork(struct cel__loop *loop)
 {
-    struct epoll_state *state = loop->state;
-
-    (void)cel__sys_close(state->wake);
-    (void)cel__sys_close(state->epoll);
+    cel__epoll_fini(loop->state);
     return renew(loop);
 }
 
@@ -311,50 +302,41 @@ milliseconds(cel_time timeout)
 }
 
 static int
-wait_for(struct epoll_state *state, cel_time timeout)
+wait_for(struct cel__epoll *state, cel_time timeout)
 {
     if (timeout > 0 && timeout != CEL_FOREVER && !state->coarse) {
         struct timespec span = {
             .tv_sec = timeout / CEL_SEC,
             .tv_nsec = timeout % CEL_SEC,
         };
-        int n = cel__sys_epoll_pwait2(state->epoll, state->events, NEVENTS,
-                                      &span);
+        int n = cel__sys_epoll_pwait2(state->epoll, state->events,
+                                      CEL__EPOLL_NEVENTS, &span);
         if (n != -ENOSYS && n != -EPERM) {
             return n;
         }
         state->coarse = true; /* an old kernel, or a sandbox */
     }
-    return cel__sys_epoll_wait(state->epoll, state->events, NEVENTS,
+    return cel__sys_epoll_wait(state->epoll, state->events, CEL__EPOLL_NEVENTS,
                                milliseconds(timeout));
 }
 
 /*
  * Wait where sleeping is dear: an embedder's lock is let go of and taken again
  * (60-100 ns for CPython's), a limit costs the kernel a clock reading.  A
- * program that talks to itself has events at once, so look first; each look
- * in vain doubles the number of waits until the next, for a server between
- * two requests has none.
+ * program that talks to itself, or is busy, has events at once; one that has
+ * none does not mind the 0.1 us.
  */
 static int
 wait_dearly(struct cel__loop *loop, cel_time timeout)
 {
-    struct epoll_state *state = loop->state;
+    struct cel__epoll *state = loop->state;
+    int n = wait_for(state, 0);
 
-    if (state->looks_off > 0) {
-        state->looks_off--;
-    }
-    else {
-        int n = wait_for(state, 0);
-        if (n != 0) {
-            state->in_vain = 0;
-            return n;
-        }
-        state->in_vain += state->in_vain < MOST_IN_VAIN;
-        state->looks_off = (1 << state->in_vain) - 1;
+    if (n != 0) {
+        return n;
     }
     loop->before_sleep(loop);
-    int n = wait_for(state, timeout);
+    n = wait_for(state, timeout);
     loop->after_sleep(loop);
     return n;
 }
@@ -362,7 +344,7 @@ wait_dearly(struct cel__loop *loop, cel_time timeout)
 static int
 epoll_poll(struct cel__loop *loop, cel_time timeout)
 {
-    struct epoll_state *state = loop->state;
+    struct cel__epoll *state = loop->state;
     int n = timeout != 0 && loop->before_sleep != NULL
                 ? wait_dearly(loop, timeout)
                 : wait_for(state, timeout);
@@ -379,7 +361,7 @@ epoll_poll(struct cel__loop *loop, cel_time timeout)
 static void
 epoll_forget(struct cel__loop *loop, int fd, int result)
 {
-    struct epoll_state *state = loop->state;
+    struct cel__epoll *state = loop->state;
     struct cel__fd *entry = cel__fd_find(&loop->fds, fd);
 
     if (entry == NULL) {
@@ -398,7 +380,7 @@ static void
 epoll_wake(struct cel__loop *loop)
 {
     static const uint64_t one = 1;
-    struct epoll_state *state = loop->state;
+    struct cel__epoll *state = loop->state;
 
     /* Again, for a wake that is lost stays lost.  The kernel has no
        reason to refuse (a counter takes it always); a torture run has. */

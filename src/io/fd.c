@@ -112,4 +112,5 @@ cel__fd_reset(struct cel__fd *entry)
     entry->owned = false;
     entry->known = false;
     entry->exact = false;
+    entry->heard = false;
 }

@@ -70,6 +70,7 @@ struct cel__fd {
     /* A read that got less than it asked for left nothing behind: of such a
        kind, and neither end, error nor urgent data was seen. */
     bool exact;
+    bool heard; /* uring: it had to wait before; the next may have to too */
 };
 
 CEL__STATIC_ASSERT(sizeof(struct cel__fd) == 64, "one cache line");

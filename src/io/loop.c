@@ -18,11 +18,15 @@
 
 /* The best first. */
 static const struct cel__backend *const backends[] = {
+    &cel__uring_backend,
     &cel__epoll_backend,
     &cel__poll_backend,
 };
 
 #define NBACKENDS (sizeof(backends) / sizeof(backends[0]))
+
+/* Where the choice begins that nobody has made: 0 is io_uring, 1 epoll. */
+#define FIRST_CHOICE 1
 
 static int
 open_with(struct cel__loop *loop, const struct cel__backend *backend)
@@ -41,8 +45,9 @@ cel__loop_open(struct cel__loop *loop, const char *backend)
     }
     *loop = (struct cel__loop){.forks = cel__fork_count()};
     cel__fd_table_init(&loop->fds);
-    for (size_t i = 0; i < NBACKENDS; i++) {
-        if (backend == NULL || *backend == '\0') {
+    bool any = backend == NULL || *backend == '\0';
+    for (size_t i = any ? FIRST_CHOICE : 0; i < NBACKENDS; i++) {
+        if (any) {
             err = open_with(loop, backends[i]);
             /* A sandbox may forbid the best one; what else fails would fail
                with the next one too. */
@@ -55,6 +60,12 @@ cel__loop_open(struct cel__loop *loop, const char *backend)
         }
     }
     return err;
+}
+
+const char *
+cel__loop_reason(const struct cel__loop *loop)
+{
+    return loop->reason;
 }
 
 void
@@ -72,7 +83,10 @@ cel__loop_close(struct cel__loop *loop)
             }
         }
     }
-    cel__assert(loop->narmed == 0);
+    /* The kernel may still have the buffers of some. */
+    while (loop->narmed != 0) {
+        (void)cel__loop_poll(loop, CEL_MSEC);
+    }
     loop->backend->close(loop);
     cel__fd_table_fini(&loop->fds);
 }

@@ -22,9 +22,10 @@
 struct cel__loop {
     const struct cel__backend *backend;
     struct cel__fd_table fds;
-    size_t narmed;  /* operations ARMED: something that may still happen */
-    void *state;    /* the backend's own */
-    unsigned forks; /* cel__fork_count() when `state` was made */
+    size_t narmed;      /* operations ARMED: something that may still happen */
+    void *state;        /* the backend's own */
+    unsigned forks;     /* cel__fork_count() when `state` was made */
+    const char *reason; /* see cel__loop_reason() */
     /* Called around a wait that may sleep; may be NULL. */
     void (*before_sleep)(struct cel__loop *loop);
     void (*after_sleep)(struct cel__loop *loop);
@@ -35,6 +36,10 @@ struct cel__loop {
  * -EINVAL (no such backend), -ENOSYS (not on this system), -EMFILE, -ENOMEM.
  */
 int cel__loop_open(struct cel__loop *loop, const char *backend);
+
+/* Why a better backend than this one is not used, for people to read; NULL
+   where there is none.  Also after cel__loop_open() failed. */
+const char *cel__loop_reason(const struct cel__loop *loop);
 
 /* Operations that are still armed end with -ECANCELED. */
 void cel__loop_close(struct cel__loop *loop);

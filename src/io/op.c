@@ -96,9 +96,8 @@ may_shorten(const struct cel__op *op)
            type == SOCK_STREAM;
 }
 
-/* How many bytes to ask for. */
-static size_t
-portion(const struct cel__fd *entry, const struct cel__op *op)
+size_t
+cel__op_portion(const struct cel__fd *entry, const struct cel__op *op)
 {
     size_t len = op->len - op->moved;
 
@@ -195,10 +194,9 @@ note_count(struct cel__fd *entry, const struct cel__op *op, size_t asked,
     }
 }
 
-/* Whether `op`, of which `n` bytes more have moved, has ended so. */
-static bool
-note_success(struct cel__fd *entry, struct cel__op *op, size_t asked,
-             ssize_t n)
+bool
+cel__op_moved(struct cel__fd *entry, struct cel__op *op, size_t asked,
+              ssize_t n)
 {
     op->result = n;
     switch ((enum cel__op_code)op->code) {
@@ -234,7 +232,7 @@ cel__op_try(struct cel__fd *entry, struct cel__op *op)
     uint8_t bit = cel__op_bit(op);
 
     do {
-        size_t asked = portion(entry, op);
+        size_t asked = cel__op_portion(entry, op);
         ssize_t n = must_look(entry, op) ? cel__op_look(op->fd, bit) : 1;
         if (n > 0) {
             n = call(entry, op, asked);
@@ -251,7 +249,7 @@ cel__op_try(struct cel__fd *entry, struct cel__op *op)
             op->result = n;
             return true;
         }
-        if (note_success(entry, op, asked, n)) {
+        if (cel__op_moved(entry, op, asked, n)) {
             return true;
         }
         /* A whole transfer goes on while the bits promise more.  The loop is

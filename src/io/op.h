@@ -8,7 +8,9 @@
 #define CEL_OP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "io/backend.h"
 #include "io/fd.h"
@@ -20,6 +22,16 @@
  * tells what a `whole` one has done so far.  Keeps the entry's ready bits.
  */
 bool cel__op_try(struct cel__fd *entry, struct cel__op *op);
+
+/* How many bytes of those left `op` is to ask for, were it called now. */
+size_t cel__op_portion(const struct cel__fd *entry, const struct cel__op *op);
+
+/*
+ * `op`, which asked for `asked` bytes, succeeded with `n`.  Returns whether
+ * it ended so, as cel__op_try() does; a `whole` one may have more to do.
+ */
+bool cel__op_moved(struct cel__fd *entry, struct cel__op *op, size_t asked,
+                   ssize_t n);
 
 /*
  * Which of `events` `fd` is ready for now, with failure and hang-up, by

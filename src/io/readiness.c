@@ -44,8 +44,8 @@ first(const struct cel__link *queue)
     return link == NULL ? NULL : cel__container(link, struct cel__op, link);
 }
 
-static int
-queue_of(const struct cel__op *op)
+int
+cel__readiness_queue(const struct cel__op *op)
 {
     return op->code == CEL__OP_POLL ? CEL__FD_POLL
                                     : cel__fd_queue_of(cel__op_bit(op));
@@ -95,7 +95,7 @@ cel__readiness_submit(struct cel__loop *loop, struct cel__op *op,
             return op->fd < 0 ? -EBADF : -ENOMEM;
         }
     }
-    cel__list_append(&entry->waiters[queue_of(op)], &op->link);
+    cel__list_append(&entry->waiters[cel__readiness_queue(op)], &op->link);
     *out = entry;
     return 0;
 }
@@ -111,22 +111,34 @@ cel__readiness_refused(struct cel__fd *entry, struct cel__op *op, int err)
     return 1;
 }
 
+bool
+cel__readiness_wanted(const struct cel__fd *entry)
+{
+    const struct cel__op *reader = first(&entry->waiters[CEL__FD_READ]);
+    const struct cel__op *writer = first(&entry->waiters[CEL__FD_WRITE]);
+
+    return (reader != NULL && reader->posted == CEL__OP_UNPOSTED) ||
+           (writer != NULL && writer->posted == CEL__OP_UNPOSTED) ||
+           !cel__list_empty(&entry->waiters[CEL__FD_POLL]);
+}
+
 uint32_t
 cel__readiness_interest(const struct cel__fd *entry)
 {
     const struct cel__link *polls = &entry->waiters[CEL__FD_POLL];
+    const struct cel__op *reader = first(&entry->waiters[CEL__FD_READ]);
     const struct cel__op *writer = first(&entry->waiters[CEL__FD_WRITE]);
     uint32_t events = 0;
 
-    if (!cel__list_empty(&entry->waiters[CEL__FD_READ])) {
+    if (reader != NULL && reader->posted == CEL__OP_UNPOSTED) {
         events |= CEL__READABLE;
     }
-    if (writer != NULL) {
+    if (writer != NULL && writer->posted == CEL__OP_UNPOSTED) {
         events |= CEL__WRITABLE;
-    }
-    /* Who connects will read soon: one registration for both. */
-    if (writer != NULL && writer->code == CEL__OP_CONNECT) {
-        events |= CEL__READABLE;
+        /* Who connects will read soon: one registration for both. */
+        if (writer->code == CEL__OP_CONNECT) {
+            events |= CEL__READABLE;
+        }
     }
     for (struct cel__link *link = polls->next; link != polls;
          link = link->next) {
@@ -135,14 +147,15 @@ cel__readiness_interest(const struct cel__fd *entry)
     return events;
 }
 
-/* Let the operations of one direction make their calls. */
+/* Let the operations of one direction make their calls; not those that the
+   kernel has a request for, which end by that. */
 static void
 serve(struct cel__loop *loop, struct cel__fd *entry, uint8_t bit)
 {
     struct cel__link *queue = &entry->waiters[cel__fd_queue_of(bit)];
     struct cel__op *op;
 
-    while ((op = first(queue)) != NULL &&
+    while ((op = first(queue)) != NULL && op->posted == CEL__OP_UNPOSTED &&
            ((entry->edge & ~entry->ready) & bit) == 0) {
         if (!cel__op_try(entry, op)) {
             break;
@@ -217,11 +230,17 @@ cel__readiness_end(struct cel__loop *loop, struct cel__fd *entry,
 
     /* Only those that are there now: a done() may submit again. */
     for (int i = 0; i < 3; i++) {
+        struct cel__link *queue = &entry->waiters[i];
         struct cel__link all;
         cel__list_init(&all);
-        while ((op = first(&entry->waiters[i])) != NULL) {
-            cel__list_remove(&op->link);
-            cel__list_append(&all, &op->link);
+        for (struct cel__link *link = queue->next, *next; link != queue;
+             link = next) {
+            next = link->next;
+            op = cel__container(link, struct cel__op, link);
+            if (op->posted == CEL__OP_UNPOSTED) {
+                cel__list_remove(link);
+                cel__list_append(&all, link);
+            }
         }
         while ((op = first(&all)) != NULL) {
             cel__loop_finish(loop, op, result);

@@ -15,6 +15,9 @@
 #include "io/fd.h"
 #include "io/loop.h"
 
+/* Which of its entry's queues `op` waits in. */
+int cel__readiness_queue(const struct cel__op *op);
+
 /*
  * First half of submit(): try `op` where that may succeed, else queue it.
  *
@@ -39,10 +42,16 @@ int cel__readiness_refused(struct cel__fd *entry, struct cel__op *op, int err);
 void cel__readiness_event(struct cel__loop *loop, struct cel__fd *entry,
                           uint32_t events);
 
-/* What the operations of `entry` wait for, as events of poll(2). */
+/* Whether anybody waits for readiness of the descriptor, be it only for its
+   failure. */
+bool cel__readiness_wanted(const struct cel__fd *entry);
+
+/* What the operations of `entry` wait for, as events of poll(2); not those
+   that the kernel has a request for. */
 uint32_t cel__readiness_interest(const struct cel__fd *entry);
 
-/* End all operations of `entry` with `result`. */
+/* End the operations of `entry` with `result`; not those that the kernel has a
+   request for. */
 void cel__readiness_end(struct cel__loop *loop, struct cel__fd *entry,
                         int64_t result);
 

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The backend over io_uring(7): the kernel makes the calls.
+ *
+ * What an operation on an owned socket comes to is left to the kernel, as a
+ * request that has the operation's address for user_data.  Requests are only
+ * put into the ring; the one system call of a turn submits them all and waits.
+ * Of a queue only the first operation has one, for the kernel keeps no order
+ * among several.  While it is there the operation and its buffer must stay
+ * (uring_cancel.c), and so does the open file: close(2) alone would send no
+ * FIN, so forget() takes the requests back first.
+ *
+ * Everything else is the epoll backend's, whose state ours begins with: waits
+ * for readiness (all that the Python face does), pipes, descriptors that may
+ * be closed behind our back.  Where no request is under way the loop sleeps in
+ * epoll and does no worse than it; else a request watches the epoll.  The
+ * kernel's own POLL_ADD would not do: it keeps the file open, its edges claim
+ * whatever the waker might have meant (urgent data, with all data), and to
+ * wait for urgent data alone is to wait for ever (seen on 6.18).
+ *
+ * Sending is tried at once as long as little goes on: a request would only
+ * make the answer late.  Once a poll has brought several completions the
+ * answers to them leave together, in the call that waits for the next.
+ *
+ * Not here: a request that accepts over and over.  It would take connections
+ * that nobody has asked for yet, which no other process could then take, and
+ * which a child would inherit without knowing of them.
+ *
+ * Threads: the loop's owner, save wake(), and forget() as told in backend.h:
+ * the ring is one thread's, so another's forget() leaves the rest to it.
+ *
+ * Tests: unit/test_uring.c, unit/test_loop.c, unit/test_readiness.c
+ */
+#include "io/uring.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/fault.h"
+#include "base/fork.h"
+#include "io/loop.h"
+#include "io/op.h"
+#include "io/readiness.h"
+#include "io/uring_op.h"
+#include "io/uring_probe.h"
+
+/* Requests a submission; more leave in several. */
+#define NSQES (CEL__HARD ? 4u : 128u)
+
+/* Completions of one poll that make the loop busy; bench/README.md. */
+#define BUSY 2
+
+static struct cel__op *
+first(const struct cel__link *queue)
+{
+    struct cel__link *link = cel__list_first(queue);
+
+    return link == NULL ? NULL : cel__container(link, struct cel__op, link);
+}
+
+static int
+uring_open(struct cel__loop *loop)
+{
+    if (!cel__uring_probe()) {
+        loop->reason = "a seccomp filter kills who asks for io_uring";
+        return -ENOSYS;
+    }
+    struct cel__uring *state = cel__alloc(sizeof(*state));
+    if (state == NULL) {
+        return -ENOMEM;
+    }
+    *state = (struct cel__uring){.owner = pthread_self()};
+    cel__list_init(&state->held);
+    int err = cel__uring_ring_open(&state->ring, NSQES, &loop->reason);
+    if (err < 0) {
+        goto free_state;
+    }
+    err = cel__epoll_init(&state->epoll);
+    if (err < 0) {
+        goto close_ring;
+    }
+    loop->state = state;
+    return 0;
+
+close_ring:
+    cel__uring_ring_close(&state->ring);
+free_state:
+    free(state);
+    return err;
+}
+
+static void
+uring_close(struct cel__loop *loop)
+{
+    struct cel__uring *state = loop->state;
+
+    if (loop->forks == cel__fork_count()) {
+        cel__uring_ring_close(&state->ring);
+    }
+    else {
+        cel__uring_ring_drop(&state->ring);
+    }
+    cel__epoll_fini(&state->epoll);
+    free(state);
+    loop->state = NULL;
+}
+
+/* ---- submitting */
+
+static int
+post(struct cel__uring *state, struct cel__fd *entry, struct cel__op *op,
+     bool is_call)
+{
+    struct cel__uring_sqe *sqe = cel__uring_ring_push(&state->ring);
+
+    if (sqe == NULL) {
+        return -ENOMEM;
+    }
+    cel__uring_op_post(entry, op, is_call, sqe);
+    sqe->user_data = (uintptr_t)op;
+    state->nposted++;
+    entry->heard = true;
+    return 0;
+}
+
+/* `op` has become the first of its queue: see that something will end it.
+   Returns 1 where it has ended, 0, or a negative errno. */
+static int
+arm_first(struct cel__loop *loop, struct cel__fd *entry, struct cel__op *op)
+{
+    struct cel__uring *state = loop->state;
+
+    if (op->posted != CEL__OP_UNPOSTED) {
+        return 0;
+    }
+    if (cel__uring_op_is_call(entry, op)) {
+        return post(state, entry, op, true);
+    }
+    if (cel__uring_op_is_question(entry, op)) {
+        return post(state, entry, op, false);
+    }
+    /* Its edge may have come while another was first. */
+    return cel__op_try(entry, op) ? 1 : cel__epoll_arm(loop, op->fd, entry);
+}
+
+/* The first of `queue` is gone: arm the next. */
+static void
+advance(struct cel__loop *loop, struct cel__fd *entry, int queue)
+{
+    struct cel__op *op;
+
+    while ((op = first(&entry->waiters[queue])) != NULL) {
+        int ended = arm_first(loop, entry, op);
+        if (ended == 0) {
+            break;
+        }
+        cel__loop_finish(loop, op, ended < 0 ? ended : op->result);
+    }
+}
+
+/* Whether `op`, whose call the kernel could make, is to be tried first. */
+static bool
+try_call(const struct cel__uring *state, const struct cel__fd *entry,
+         const struct cel__op *op)
+{
+    bool there = (entry->ready & CEL__READABLE) != 0;
+
+    if (CEL__HARD && cel__dice(4) == 0) {
+        return cel__dice(2) == 0;
+    }
+    switch (op->code) {
+    case CEL__OP_SEND:
+    case CEL__OP_SENDMSG:
+        return !state->busy;
+    case CEL__OP_RECV:
+    case CEL__OP_RECVMSG:
+        /* Who connects mostly has something to say. */
+        return there || !entry->heard;
+    default:
+        return there;
+    }
+}
+
+static int
+uring_submit(struct cel__loop *loop, struct cel__op *op)
+{
+    struct cel__uring *state = loop->state;
+    struct cel__fd *entry = cel__fd_find(&loop->fds, op->fd);
+
+    op->posted = CEL__OP_UNPOSTED;
+    if (op->code == CEL__OP_POLL || entry == NULL || cel__op_never_waits(op)) {
+        return cel__epoll_backend.submit(loop, op);
+    }
+    bool is_call = cel__uring_op_is_call(entry, op);
+    if (!is_call && !cel__uring_op_is_question(entry, op)) {
+        return cel__epoll_backend.submit(loop, op);
+    }
+    if (cel__unlikely(loop->forks != cel__fork_count())) {
+        int err = cel__loop_after_fork(loop);
+        if (err < 0) {
+            return err;
+        }
+    }
+    struct cel__link *queue = &entry->waiters[cel__readiness_queue(op)];
+    if (cel__list_empty(queue)) {
+        if (is_call && try_call(state, entry, op) && cel__op_try(entry, op)) {
+            return 1;
+        }
+        int err = post(state, entry, op, is_call);
+        if (err < 0) {
+            return err;
+        }
+    }
+    cel__list_append(queue, &op->link);
+    return 0;
+}
+
+/* ---- cancelling */
+
+static void
+uring_cancel(struct cel__loop *loop, struct cel__op *op, int result)
+{
+    struct cel__uring *state = loop->state;
+    struct cel__fd *entry = cel__fd_find(&loop->fds, op->fd);
+    int queue = cel__readiness_queue(op);
+
+    if (cel__unlikely(loop->forks != cel__fork_count()) &&
+        cel__loop_after_fork(loop) < 0 && op->posted != CEL__OP_UNPOSTED) {
+        op->posted = CEL__OP_UNPOSTED; /* it is the parent's alone */
+        state->nposted--;
+    }
+    if (op->posted == CEL__OP_UNPOSTED) {
+        if (op->state == CEL__OP_ARMED) {
+            cel__epoll_backend.cancel(loop, op, result);
+        }
+        return;
+    }
+    cel__list_remove(&op->link);
+    cel__uring_cancel(loop, op, result);
+    advance(loop, entry, queue);
+}
+
+static void
+uring_forget(struct cel__loop *loop, int fd, int result)
+{
+    struct cel__uring *state = loop->state;
+    struct cel__fd *entry = cel__fd_find(&loop->fds, fd);
+    struct cel__op *op;
+
+    if (entry == NULL) {
+        return;
+    }
+    for (int queue = CEL__FD_READ; queue <= CEL__FD_WRITE; queue++) {
+        op = first(&entry->waiters[queue]);
+        if (op != NULL && op->posted != CEL__OP_UNPOSTED) {
+            cel__list_remove(&op->link);
+            cel__uring_cancel(loop, op, result);
+        }
+    }
+    cel__epoll_backend.forget(loop, fd, result);
+    if (cel__unlikely(state->sweep)) {
+        cel__loop_wake(loop);
+    }
+}
+
+/* ---- polling */
+
+static void
+op_ended(struct cel__loop *loop, const struct cel__uring_cqe *cqe)
+{
+    struct cel__uring *state = loop->state;
+    struct cel__op *op = (struct cel__op *)(uintptr_t)cqe->user_data;
+    struct cel__fd *entry = cel__fd_find(&loop->fds, op->fd);
+    int queue = cel__readiness_queue(op);
+
+    if (cel__unlikely(op->state == CEL__OP_CANCELLED)) {
+        cel__uring_cancel_ended(loop, op, cqe->res);
+        return;
+    }
+    state->nposted--;
+    if (!cel__uring_op_ended(entry, op, cqe)) {
+        int err = post(state, entry, op,
+                       op->result != -EAGAIN &&
+                           cel__uring_op_is_call(entry, op));
+        if (err == 0) {
+            return;
+        }
+        op->result = err;
+    }
+    cel__loop_finish(loop, op, op->result);
+    advance(loop, entry, queue);
+}
+
+/* Take the completions and end what has ended.  Returns whether the epoll has
+   something. */
+static bool
+reap(struct cel__loop *loop)
+{
+    struct cel__uring *state = loop->state;
+    struct cel__uring_cqe cqe;
+    bool rings = false;
+    unsigned n = 0;
+
+    while (cel__uring_ring_take(&state->ring, &cqe)) {
+        if (cqe.user_data == CEL__URING_WATCH) {
+            state->watching = false;
+            rings = true;
+        }
+        else if (cqe.user_data != CEL__URING_NOBODY) {
+            op_ended(loop, &cqe);
+            n++;
+        }
+    }
+    state->busy = n >= BUSY;
+    return rings;
+}
+
+/* Let the ring tell when the epoll has something; without a request left for
+   that the next poll asks. */
+static void
+watch(struct cel__uring *state)
+{
+    struct cel__uring_sqe *sqe = cel__uring_ring_push(&state->ring);
+
+    if (sqe != NULL) {
+        cel__uring_op_poll(sqe, state->epoll.epoll, CEL__READABLE);
+        sqe->user_data = CEL__URING_WATCH;
+        state->watching = true;
+    }
+}
+
+/* Where the ring was closed, or is the parent's: post again in a new one what
+   that had.  Returns 0 or a negative errno; then nothing has changed. */
+static int
+renew(struct cel__loop *loop)
+{
+    struct cel__uring *state = loop->state;
+    struct cel__uring_ring ring;
+    struct cel__fd *entry;
+    struct cel__op *op;
+
+    int err = cel__uring_ring_open(&ring, NSQES, &loop->reason);
+    if (err < 0) {
+        return err;
+    }
+    state->ring = ring;
+    state->owner = pthread_self();
+    state->watching = false;
+    state->sweep = false;
+    while ((op = first(&state->held)) != NULL) {
+        cel__uring_cancel_ended(loop, op, -ECANCELED);
+    }
+    for (int fd = 0; (entry = cel__fd_next(&loop->fds, &fd)) != NULL; fd++) {
+        for (int queue = CEL__FD_READ; queue <= CEL__FD_WRITE; queue++) {
+            op = first(&entry->waiters[queue]);
+            if (op != NULL && op->posted != CEL__OP_UNPOSTED) {
+                op->posted = CEL__OP_UNPOSTED;
+                state->nposted--;
+                advance(loop, entry, queue);
+            }
+        }
+    }
+    return 0;
+}
+
+static int
+uring_after_fork(struct cel__loop *loop)
+{
+    struct cel__uring *state = loop->state;
+
+    cel__uring_ring_drop(&state->ring);
+    int err = cel__epoll_backend.after_fork(loop);
+    return err < 0 ? err : renew(loop);
+}
+
+/* A program that closes all its descriptors, as daemons do, closed ours.  The
+   requests of the old ring end some time after its memory is given back. */
+static int
+replace(struct cel__loop *loop)
+{
+    struct cel__uring *state = loop->state;
+    struct cel__uring_ring old = state->ring;
+
+    int err = cel__epoll_backend.poll(loop, 0); /* finds its own gone */
+    if (err < 0) {
+        return err;
+    }
+    err = renew(loop);
+    if (err == 0) {
+        cel__uring_ring_unmap(&old);
+    }
+    return err;
+}
+
+/* Wait for a completion.  Returns 0 or a negative errno. */
+static int
+doze(struct cel__loop *loop, cel_time timeout)
+{
+    struct cel__uring *state = loop->state;
+    bool limited = timeout != CEL_FOREVER;
+    cel_time end = CEL_FOREVER;
+
+    /* To let go of an embedder's lock is dear; see wait_dearly() of epoll. */
+    if (loop->before_sleep != NULL &&
+        cel__uring_ring_enter(&state->ring, 0, 0) >= 0 &&
+        cel__uring_ring_has_some(&state->ring)) {
+        return 0;
+    }
+    if (limited && cel__uring_ring_npushed(&state->ring) != 0) {
+        end = cel_after(timeout);
+    }
+    if (loop->before_sleep != NULL) {
+        loop->before_sleep(loop);
+    }
+    int n = cel__uring_ring_enter(&state->ring, 1, timeout);
+    if (loop->after_sleep != NULL) {
+        loop->after_sleep(loop);
+    }
+    /* What has submitted something does not say how its wait ended. */
+    if (n > 0 && !cel__uring_ring_has_some(&state->ring) &&
+        (!limited || cel_now() < end)) {
+        return -EINTR;
+    }
+    return n;
+}
+
+static int
+uring_poll(struct cel__loop *loop, cel_time timeout)
+{
+    struct cel__uring *state = loop->state;
+    struct cel__uring_ring *ring = &state->ring;
+    bool alone = state->nposted != 0;
+    int err = 0;
+
+    if (cel__unlikely(state->sweep)) {
+        cel__uring_cancel_held(state);
+    }
+    if (alone && !state->watching) {
+        watch(state);
+    }
+    if (alone && timeout != 0 && !cel__uring_ring_has_some(ring)) {
+        err = doze(loop, timeout);
+    }
+    else if (cel__uring_ring_wants_enter(ring)) {
+        /* Not a wait of no time, which costs a timer: 24 us. */
+        err = cel__uring_ring_enter(ring, 0, 0);
+    }
+    if (cel__unlikely(err == -EBADF || err == -EOPNOTSUPP)) {
+        return replace(loop);
+    }
+    bool rings = reap(loop);
+    if (!alone) {
+        return cel__epoll_backend.poll(loop, timeout);
+    }
+    if (rings) {
+        return cel__epoll_backend.poll(loop, 0);
+    }
+    return err == -EINTR ? -EINTR : 0;
+}
+
+static void
+uring_wake(struct cel__loop *loop)
+{
+    cel__epoll_backend.wake(loop);
+}
+
+const struct cel__backend cel__uring_backend = {
+    .name = "uring",
+    .open = uring_open,
+    .close = uring_close,
+    .submit = uring_submit,
+    .cancel = uring_cancel,
+    .poll = uring_poll,
+    .forget = uring_forget,
+    .wake = uring_wake,
+    .after_fork = uring_after_fork,
+};

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The state of the io_uring backend.
+ *
+ * Threads: the loop's owner, unless said otherwise.
+ */
+#ifndef CEL_URING_H
+#define CEL_URING_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "io/backend.h"
+#include "io/epoll.h"
+#include "io/fd.h"
+#include "io/uring_ring.h"
+
+/* user_data of the request that watches the epoll; any other is nobody's or
+   the address of an operation. */
+#define CEL__URING_WATCH 1
+
+/*
+ * Invariants: nposted counts the operations that are posted; those in `held`
+ * are CANCELLED and posted.
+ */
+struct cel__uring {
+    struct cel__epoll epoll; /* first: see epoll.h */
+    struct cel__uring_ring ring;
+    pthread_t owner; /* whose ring it is */
+    size_t nposted;
+    bool watching; /* the request that watches the epoll is there */
+    bool busy;     /* the last poll ended several operations */
+    bool sweep;    /* the kernel must be told (again) to cancel what is held */
+    struct cel__link held; /* cancelled, and not back from the kernel yet */
+};
+
+/*
+ * End `op`, which is posted and in no queue, with `result` or what came first:
+ * now, or when it is back from the kernel.  From another thread than the
+ * owner's, which must be kept away, the owner must then be woken.
+ */
+void cel__uring_cancel(struct cel__loop *loop, struct cel__op *op, int result);
+
+/* An operation that was cancelled is back with `res`: end it. */
+void cel__uring_cancel_ended(struct cel__loop *loop, struct cel__op *op,
+                             int32_t res);
+
+/* Tell the kernel to cancel all that is held. */
+void cel__uring_cancel_held(struct cel__uring *state);
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A pair of rings shared with the kernel: requests go in by one, completions
+ * come out by the other, and one system call serves both.
+ *
+ * Threads: the one that opened it.
+ */
+#ifndef CEL_URING_RING_H
+#define CEL_URING_RING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "celadon/base.h"
+#include "io/uring_abi.h"
+
+/* The user_data of requests whose completion tells nobody anything. */
+#define CEL__URING_NOBODY 0
+
+/*
+ * Invariants: tail - *sq_head <= nsqes; requests from *sq_head to tail are
+ * not submitted yet; the kernel reads and writes the rings within
+ * cel__uring_ring_enter() only (DEFER_TASKRUN).
+ */
+struct cel__uring_ring {
+    int fd;               /* -1: none */
+    uint32_t enter_flags; /* of every enter() */
+    uint32_t nsqes;
+    uint32_t sq_mask;
+    uint32_t cq_mask;
+    uint32_t tail; /* where the next request goes; the kernel is told later */
+    uint32_t head; /* the next completion; likewise */
+    atomic_uint *sq_head; /* the kernel's */
+    atomic_uint *sq_tail;
+    atomic_uint *sq_flags; /* the kernel's */
+    atomic_uint *cq_head;
+    atomic_uint *cq_tail; /* the kernel's */
+    struct cel__uring_sqe *sqes;
+    struct cel__uring_cqe *cqes;
+    void *rings; /* the mapping with both */
+    size_t rings_len;
+    size_t sqes_len;
+};
+
+/*
+ * Make one with room for `nsqes` requests and eight times as many
+ * completions; its memory is not inherited by children.
+ *
+ * Returns 0, -EMFILE, -ENFILE, or -ENOSYS where this system, its kernel or
+ * its rules, will not have it: `*reason` says why.  On error nothing is held.
+ */
+int cel__uring_ring_open(struct cel__uring_ring *ring, uint32_t nsqes,
+                         const char **reason);
+
+/* Give it back.  Requests that are under way are cancelled, some time. */
+void cel__uring_ring_close(struct cel__uring_ring *ring);
+
+/* Give back its memory alone, where the descriptor is somebody else's by
+   now. */
+void cel__uring_ring_unmap(struct cel__uring_ring *ring);
+
+/* In a child, which has the descriptor but not the memory. */
+void cel__uring_ring_drop(struct cel__uring_ring *ring);
+
+/*
+ * A zeroed request to fill in; those before it are submitted where the ring
+ * is full.  Returns NULL where the kernel will not take those.
+ */
+struct cel__uring_sqe *cel__uring_ring_push(struct cel__uring_ring *ring);
+
+/*
+ * Submit what was pushed, and wait until there are `nwait` completions, for
+ * `timeout` nanoseconds (CEL_FOREVER: no limit) at most.
+ * Returns the number submitted, if any; else 0, -ETIME, -EINTR, -EBADF.
+ */
+int cel__uring_ring_enter(struct cel__uring_ring *ring, uint32_t nwait,
+                          cel_time timeout);
+
+/* Take the next completion out.  Returns false where there is none. */
+bool cel__uring_ring_take(struct cel__uring_ring *ring,
+                          struct cel__uring_cqe *out);
+
+/* Take back the request of `user_data`, if it is not submitted yet.  Returns
+   whether it was found. */
+bool cel__uring_ring_unpush(struct cel__uring_ring *ring, uint64_t user_data);
+
+/*
+ * Look for the last completion of `user_data` among those that were not taken
+ * yet, and make it nobody's.  Returns whether it was found; then its result is
+ * in `*res`.
+ */
+bool cel__uring_ring_find(struct cel__uring_ring *ring, uint64_t user_data,
+                          int32_t *res);
+
+/* Requests that are not submitted yet. */
+static inline uint32_t
+cel__uring_ring_npushed(const struct cel__uring_ring *ring)
+{
+    /* Relaxed: this thread's own enter() moved it. */
+    return ring->tail -
+           atomic_load_explicit(ring->sq_head, memory_order_relaxed);
+}
+
+/* Whether there is a completion to take. */
+static inline bool
+cel__uring_ring_has_some(const struct cel__uring_ring *ring)
+{
+    /* Acquire: pairs with the kernel's release after it wrote them. */
+    return ring->head !=
+           atomic_load_explicit(ring->cq_tail, memory_order_acquire);
+}
+
+/* Whether an enter() that does not wait would bring anything about. */
+static inline bool
+cel__uring_ring_wants_enter(const struct cel__uring_ring *ring)
+{
+    /* Relaxed: a hint; the work itself is ordered by the system call. */
+    uint32_t flags = atomic_load_explicit(ring->sq_flags,
+                                          memory_order_relaxed);
+
+    return cel__uring_ring_npushed(ring) != 0 ||
+           (flags & (CEL__URING_SQ_TASKRUN | CEL__URING_SQ_CQ_OVERFLOW)) != 0;
+}
+
+#endif
