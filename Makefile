@@ -27,7 +27,7 @@ demo:
 	@scripts/venv.sh
 	$(VENV)/bin/python examples/showtime/run.py
 
-# C unit tests over {epoll, poll}, then the Python tests.
+# C unit tests over {epoll, poll, uring}, then the Python tests.
 test:
 	@scripts/check.sh unit python
 

@@ -2,9 +2,9 @@
 
     python bench/run.py [NAME ...]
 
-Names: core gevent echo calls showtime.  Takes some three minutes; ends with
-status 1 if anything failed.  The samples go to build/bench-results/ and
-build/showtime/.
+Names: core gevent echo calls backends showtime.  Takes some four minutes;
+ends with status 1 if anything failed.  The samples go to build/bench-results/
+and build/showtime/.
 """
 
 import subprocess
@@ -20,6 +20,7 @@ PARTS = {
     'echo': ('Echo servers', ['bench/echo.py']),
     'calls': ('System calls of the echo servers',
               ['bench/echo.py', '--strace']),
+    'backends': ('io_uring and epoll', ['bench/backends.py']),
     'showtime': ('The talk\'s server', ['examples/showtime/run.py']),
 }
 

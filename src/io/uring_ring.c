@@ -88,6 +88,7 @@ setup(struct cel__uring_params *params, uint32_t nsqes)
 static int
 map_shared(void **out, size_t len, int fd, off_t offset)
 {
+    *out = NULL;
     int err = cel__sys_mmap(out, len, PROT_READ | PROT_WRITE,
                             MAP_SHARED | MAP_POPULATE, fd, offset);
     if (err < 0) {

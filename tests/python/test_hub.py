@@ -77,7 +77,7 @@ def test_importing_makes_no_hub():
 
 def test_what_the_hub_tells_of_itself():
     hub = get_hub()
-    assert hub.backend in ("epoll", "poll", "io_uring")
+    assert hub.backend in ("epoll", "poll", "uring")
     before = hub.switches
     sleep(0)
     greenlet(lambda: None).switch()
