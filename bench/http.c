@@ -44,7 +44,7 @@ accept_all(void *arg)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET};
 
-    addr.sin_port = htons((uint16_t)atoi(arg));
+    addr.sin_port = htons((uint16_t)strtol(arg, NULL, 10));
     addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int listener = cel_listen((const struct sockaddr *)&addr, sizeof(addr),
                               1024, 0);
