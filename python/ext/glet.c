@@ -145,11 +145,16 @@ drop_first(struct first *first)
 
 /*
  * Hand the result or exception of the running greenlet (stolen) to `to`.
- * Returns 0, or -1 with an exception: `to` can't be started.
+ * Returns 0, or -1 with an exception: `to` can't be started, or refuses.
  */
 static int
 bequeath(struct hub *hub, struct glet *to, PyObject *result, PyObject *exc)
 {
+    if (cel__unlikely(to->refuse != 0) && glet_refuses(to) < 0) {
+        Py_XDECREF(result);
+        Py_XDECREF(exc);
+        return -1;
+    }
     if (to->state == GLET_UNSTARTED) {
         if (to->scheduled && exc == NULL) {
             /* It has its arguments; what it is given now is nobody's. */

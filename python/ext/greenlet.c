@@ -57,13 +57,19 @@ set_parent(PyGreenlet *self, PyObject *value)
         return -1;
     }
     PyGreenlet *parent = (PyGreenlet *)value;
+    const struct hub *home = glet_home(parent->glet);
     for (PyGreenlet *up = parent; up != NULL; up = up->glet->parent) {
         if (up == self) {
             PyErr_SetString(PyExc_ValueError, "cyclic parent chain");
             return -1;
         }
     }
-    if (glet->hub != NULL && glet_home(parent->glet) != glet->hub) {
+    if (home == NULL) {
+        PyErr_SetString(PyExc_ValueError,
+                        "parent must not be garbage collected");
+        return -1;
+    }
+    if (glet->hub != NULL && home != glet->hub) {
         PyErr_SetString(PyExc_ValueError,
                         "parent cannot be on a different thread");
         return -1;
@@ -81,19 +87,21 @@ set_run(PyObject *op, PyObject *value, void *unused)
 
     (void)unused;
     if (glet->state != GLET_UNSTARTED) {
-        PyErr_SetString(PyExc_AttributeError,
-                        "run cannot be set after the start of the greenlet");
+        PyErr_SetString(
+            PyExc_AttributeError,
+            glet->is_main
+                ? "Main greenlets do not have a run attribute."
+                : "run cannot be set after the start of the greenlet");
         return -1;
     }
     Py_XSETREF(glet->run, Py_XNewRef(value));
     return 0;
 }
 
+/* One without `run`, child of the current one. */
 static PyObject *
-greenlet_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+make_bare(PyTypeObject *type)
 {
-    (void)args;
-    (void)kwargs;
     struct celext_state *state = celext_state_of(type);
     if (state == NULL) {
         return NULL;
@@ -111,6 +119,14 @@ greenlet_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     return (PyObject *)self;
+}
+
+static PyObject *
+greenlet_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    (void)args;
+    (void)kwargs;
+    return make_bare(type);
 }
 
 /* Set what the constructor was given; each may be NULL. */
@@ -140,6 +156,17 @@ greenlet_init(PyObject *op, PyObject *args, PyObject *kwargs)
     return set_up(op, run, parent);
 }
 
+PyObject *
+greenlet_make(PyTypeObject *type, PyObject *run, PyObject *parent)
+{
+    PyObject *self = make_bare(type);
+
+    if (self != NULL && set_up(self, run, parent) < 0) {
+        Py_CLEAR(self);
+    }
+    return self;
+}
+
 /* The type called, unless by a subclass: no tuple, no dict. */
 static PyObject *
 greenlet_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf,
@@ -152,14 +179,28 @@ greenlet_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf,
                          names, values) < 0) {
         return NULL;
     }
-    PyObject *self = greenlet_new((PyTypeObject *)type, NULL, NULL);
-    if (self != NULL && set_up(self, values[0], values[1]) < 0) {
-        Py_CLEAR(self);
-    }
-    return self;
+    return greenlet_make((PyTypeObject *)type, values[0], values[1]);
 }
 
 /* ---- dying */
+
+/*
+ * Whether the reference of an instance to its class `type` is ours to visit
+ * and to give up.  A static class, which compiled users of greenlet make, has
+ * none; for a class below it CPython does both (Objects/typeobject.c,
+ * subtype_dealloc).
+ */
+static bool
+owns_class(const PyTypeObject *type)
+{
+    while (type != NULL && type->tp_dealloc != greenlet_dealloc) {
+        if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE)) {
+            return false;
+        }
+        type = type->tp_base;
+    }
+    return true;
+}
 
 int
 greenlet_traverse(PyObject *op, visitproc visit, void *arg)
@@ -167,7 +208,9 @@ greenlet_traverse(PyObject *op, visitproc visit, void *arg)
     PyGreenlet *self = (PyGreenlet *)op;
     struct glet *glet = self->glet;
 
-    Py_VISIT(Py_TYPE(op));
+    if (owns_class(Py_TYPE(op))) {
+        Py_VISIT(Py_TYPE(op));
+    }
     Py_VISIT(self->dict);
     if (glet != NULL) {
         Py_VISIT((PyObject *)glet->parent);
@@ -203,6 +246,7 @@ greenlet_dealloc(PyObject *op)
     if (greenlet_resurrect(op)) {
         return;
     }
+    bool owned = owns_class(type);
     PyObject_GC_UnTrack(op);
     if (self->weakreflist != NULL) {
         PyObject_ClearWeakRefs(op);
@@ -213,7 +257,9 @@ greenlet_dealloc(PyObject *op)
         self->glet = NULL;
     }
     type->tp_free(op);
-    Py_DECREF(type);
+    if (owned) {
+        Py_DECREF(type);
+    }
 }
 
 /* ---- methods */
@@ -339,22 +385,30 @@ set_thrown(struct celext_state *state, PyObject *type, PyObject *value,
     return 0;
 }
 
+PyObject *
+greenlet_throw(PyGreenlet *self, PyObject *type, PyObject *value,
+               PyObject *traceback)
+{
+    struct celext_state *state = state_of((PyObject *)self);
+    struct hub *hub = hub_get(state);
+
+    if (hub == NULL || set_thrown(state, type, value, traceback) < 0) {
+        return NULL;
+    }
+    return greenlet_switch(hub, self, NULL, NULL);
+}
+
 static PyObject *
 greenlet_meth_throw(PyObject *op, PyObject *args)
 {
     PyObject *type = NULL;
     PyObject *value = NULL;
     PyObject *traceback = NULL;
-    struct celext_state *state = state_of(op);
 
     if (!PyArg_ParseTuple(args, "|OOO:throw", &type, &value, &traceback)) {
         return NULL;
     }
-    struct hub *hub = hub_get(state);
-    if (hub == NULL || set_thrown(state, type, value, traceback) < 0) {
-        return NULL;
-    }
-    return greenlet_switch(hub, (PyGreenlet *)op, NULL, NULL);
+    return greenlet_throw((PyGreenlet *)op, type, value, traceback);
 }
 
 static PyObject *
@@ -393,12 +447,9 @@ get_parent(PyObject *op, void *unused)
     return Py_NewRef(parent == NULL ? Py_None : parent);
 }
 
-static int
-set_parent_attribute(PyObject *op, PyObject *value, void *unused)
+int
+greenlet_set_parent(PyGreenlet *self, PyObject *value)
 {
-    PyGreenlet *self = (PyGreenlet *)op;
-
-    (void)unused;
     if (value == NULL) {
         PyErr_SetString(PyExc_AttributeError, "can't delete attribute");
         return -1;
@@ -409,6 +460,31 @@ set_parent_attribute(PyObject *op, PyObject *value, void *unused)
         return -1;
     }
     return set_parent(self, value);
+}
+
+static int
+set_parent_attribute(PyObject *op, PyObject *value, void *unused)
+{
+    (void)unused;
+    return greenlet_set_parent((PyGreenlet *)op, value);
+}
+
+static int
+set_dict(PyObject *op, PyObject *value, void *unused)
+{
+    PyGreenlet *self = (PyGreenlet *)op;
+
+    (void)unused;
+    if (value == NULL || !PyDict_Check(value)) {
+        PyErr_SetString(PyExc_TypeError,
+                        value == NULL ? "__dict__ may not be deleted"
+                                      : "__dict__ must be a dictionary");
+        return -1;
+    }
+    PyObject *old = self->dict;
+    self->dict = Py_NewRef(value);
+    Py_XDECREF(old);
+    return 0;
 }
 
 /* Whether its thread has ended without it. */
@@ -569,7 +645,7 @@ static PyMethodDef greenlet_methods[] = {
 };
 
 static PyGetSetDef greenlet_getset[] = {
-    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
+    {"__dict__", PyObject_GenericGetDict, set_dict, NULL, NULL},
     {"run", get_run, set_run,
      PyDoc_STR("What the greenlet will call; only before it starts."), NULL},
     {"parent", get_parent, set_parent_attribute,
@@ -616,11 +692,35 @@ static PyType_Slot greenlet_slots[] = {
 };
 
 static PyType_Spec greenlet_spec = {
-    .name = "celadon._core.greenlet",
+    /* What errors and repr() call it; see greenlet_register(). */
+    .name = "greenlet.greenlet",
     .basicsize = sizeof(PyGreenlet),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
     .slots = greenlet_slots,
 };
+
+/* Give the type what it shares with the module, and the module where it is
+   found: pickle looks for it there. */
+static int
+complete_type(PyObject *module, PyTypeObject *type)
+{
+    static const char *const shared[] = {"getcurrent", "error", "GreenletExit",
+                                         "settrace", "gettrace"};
+    PyObject *name = PyModule_GetNameObject(module);
+    int err = name == NULL ? -1
+                           : PyObject_SetAttrString((PyObject *)type,
+                                                    "__module__", name);
+
+    Py_XDECREF(name);
+    for (size_t i = 0; err == 0 && i < sizeof(shared) / sizeof(*shared); i++) {
+        PyObject *value = PyObject_GetAttrString(module, shared[i]);
+        err = value == NULL
+                  ? -1
+                  : PyObject_SetAttrString((PyObject *)type, shared[i], value);
+        Py_XDECREF(value);
+    }
+    return err;
+}
 
 int
 greenlet_register(PyObject *module, struct celext_state *state)
@@ -630,5 +730,5 @@ greenlet_register(PyObject *module, struct celext_state *state)
         return -1;
     }
     state->greenlet_type->tp_vectorcall = greenlet_vectorcall;
-    return 0;
+    return complete_type(module, state->greenlet_type);
 }

@@ -37,6 +37,12 @@ enum glet_state {
     GLET_FINISHED
 };
 
+/* How an UnswitchableGreenlet refuses a switch. */
+enum {
+    GLET_REFUSE = 1,        /* SystemError */
+    GLET_REFUSE_FATALLY = 2 /* the process ends */
+};
+
 /* An exception to be raised at the next wait; a list, oldest first. */
 struct glet_pending {
     struct glet_pending *next;
@@ -69,6 +75,7 @@ struct glet {
        result, new, or NULL with an exception. */
     PyObject *(*main)(struct glet *glet);
     uint8_t state;  /* enum glet_state */
+    uint8_t refuse; /* GLET_REFUSE, … */
     bool is_main;   /* the thread's first */
     bool is_hub;    /* the hub's: must not wait */
     bool held;      /* by the engine */
@@ -114,6 +121,25 @@ glet_home(const struct glet *glet)
 /* The running greenlet's object of the calling thread.  Borrowed; NULL with
    an exception. */
 PyGreenlet *greenlet_current(struct celext_state *state);
+
+/* greenlet(run, parent) of the class `type`; each may be NULL.  New, or NULL
+   with an exception. */
+PyObject *greenlet_make(PyTypeObject *type, PyObject *run, PyObject *parent);
+
+/* greenlet.parent = parent; NULL: del greenlet.parent, an error.  Returns 0,
+   or -1 with an exception. */
+int greenlet_set_parent(PyGreenlet *self, PyObject *parent);
+
+/*
+ * greenlet.throw(type, value, traceback); each may be NULL.
+ * Suspends.  Returns what is handed back, new, or NULL with an exception.
+ */
+PyObject *greenlet_throw(PyGreenlet *self, PyObject *type, PyObject *value,
+                         PyObject *traceback);
+
+/* -1 with SystemError if `glet` is one that refuses to be switched to, else
+   0; see unswitchable.c. */
+int glet_refuses(const struct glet *glet);
 
 /*
  * Put an unstarted greenlet in the run queue of `hub`: it starts in its turn.

@@ -29,6 +29,8 @@
 
 #include "ext/state.h"
 
+#include <time.h>
+
 #include "ext/wakeup.h"
 #include "io/backend.h"
 #include "sched/wait.h"
@@ -75,6 +77,16 @@ struct hub {
     struct wakeup wakeup;     /* signals that end a sleep */
     PyObject *tracefunc;      /* greenlet.settrace()'s; NULL: none */
 };
+
+/* Of the hubs of the process.  With the GIL. */
+struct hub_totals {
+    Py_ssize_t made;   /* there are, of threads that have ended as well */
+    Py_ssize_t ending; /* threads that are just ending theirs */
+    clock_t clocks;    /* processor time that took, while measured */
+    bool timed;        /* it is measured */
+};
+
+extern struct hub_totals hub_totals;
 
 /*
  * The calling thread's hub, made where there is none.  Borrowed.

@@ -45,6 +45,8 @@ static struct cel__link hubs = {&hubs, &hubs};
    go, and what its clearing still runs must not make another hub. */
 static uint64_t last_ended;
 
+struct hub_totals hub_totals = {.timed = true};
+
 /* ---- what the engine asks */
 
 static void /* cpylint: after_sleep() takes it again */
@@ -164,6 +166,7 @@ keep(struct hub *hub, PyCapsule_Destructor end)
 void
 hub_free(struct hub *hub)
 {
+    hub_totals.made--;
     PyMem_Free(hub);
 }
 
@@ -245,6 +248,7 @@ hub_make(struct celext_state *state)
         PyErr_NoMemory();
         return NULL;
     }
+    hub_totals.made++;
     hub->ts = ts;
     hub->state = state;
     cel__list_init(&hub->all);
@@ -356,10 +360,12 @@ fire_timers(struct hub *hub)
     }
 }
 
-/* End everything but the main greenlet.  Returns whether that is done. */
+/* Kill what is left.  Returns whether nothing but the main and the hub
+   greenlet is. */
 static bool
-settle(struct hub *hub)
+clear_out(struct hub *hub)
 {
+    clock_t began = hub_totals.timed ? clock() : 0;
     cel_time deadline = cel_after(GRACE);
 
     for (int turn = 0; turn < LAST_TURNS && !is_quiet(hub); turn++) {
@@ -369,7 +375,17 @@ settle(struct hub *hub)
             PyErr_WriteUnraisable(NULL);
         }
     }
-    if (!is_quiet(hub)) {
+    if (hub_totals.timed) {
+        hub_totals.clocks += clock() - began;
+    }
+    return is_quiet(hub);
+}
+
+/* End everything but the main greenlet.  Returns whether that is done. */
+static bool
+settle(struct hub *hub)
+{
+    if (!clear_out(hub)) {
         return false;
     }
     hub_call_fini(&hub->chores);
@@ -398,7 +414,9 @@ hub_end(PyObject *capsule)
         hub->ts = NULL;
         return;
     }
+    hub_totals.ending++;
     bool settled = settle(hub);
+    hub_totals.ending--;
     last_ended = PyThreadState_GetID(hub->ts);
     hub->finished = true;
     Py_CLEAR(hub->tracefunc);

@@ -340,11 +340,12 @@ static int
 core_exec(PyObject *module)
 {
     static int (*const registers[])(PyObject *, struct celext_state *) = {
-        greenlet_register,  hub_register,    task_register,
-        timeout_register,   thread_register, socket_register,
-        offload_register,   poll_register,   event_register,
-        result_register,    lock_register,   rlock_register,
-        semaphore_register, queue_register,  local_register,
+        greenlet_register,     hub_register,       task_register,
+        timeout_register,      thread_register,    socket_register,
+        offload_register,      poll_register,      event_register,
+        result_register,       lock_register,      rlock_register,
+        semaphore_register,    queue_register,     local_register,
+        unswitchable_register, interface_register, capi_register,
     };
     struct celext_state *state = state_of(module);
 

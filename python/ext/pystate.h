@@ -15,6 +15,8 @@
  *   pystate_own_end(ts, own)          finished: drop what save() may hold
  *   pystate_own_swap_frame(ts, own)   exchange the thread's frames for those
  *                                     saved in `own`, and back
+ *   pystate_own_nesting(ts)           how deep the trashcan is nested; -1:
+ *                                     the version does not say
  *   PYSTATE_STACK                     bytes of C stack a greenlet, by default
  *
  * Which field is switched, which stays with the thread, and why: each version

@@ -89,4 +89,10 @@ pystate_own_swap_frame(PyThreadState *ts, struct pystate_own *own)
     own->cframe = cframe;
 }
 
+static inline int
+pystate_own_nesting(const PyThreadState *ts)
+{
+    return ts->trash_delete_nesting;
+}
+
 #endif

@@ -85,4 +85,10 @@ pystate_own_swap_frame(PyThreadState *ts, struct pystate_own *own)
     own->cframe = cframe;
 }
 
+static inline int
+pystate_own_nesting(const PyThreadState *ts)
+{
+    return ts->trash.delete_nesting;
+}
+
 #endif

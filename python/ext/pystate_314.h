@@ -98,4 +98,11 @@ pystate_own_swap_frame(PyThreadState *ts, struct pystate_own *own)
     own->frame = frame;
 }
 
+static inline int
+pystate_own_nesting(const PyThreadState *ts)
+{
+    (void)ts;
+    return -1;
+}
+
 #endif

@@ -32,6 +32,7 @@ struct celext_state {
     PyTypeObject *queue_type;
     PyTypeObject *local_type;
     PyTypeObject *socket_type;
+    PyTypeObject *unswitchable_type; /* greenlet's, for tests */
     /* Exceptions, strong. */
     PyObject *error;         /* greenlet.error */
     PyObject *greenlet_exit; /* GreenletExit */
@@ -58,6 +59,12 @@ extern struct PyModuleDef celext_module;
 static inline struct celext_state *
 celext_state_of(PyTypeObject *type)
 {
+    /* From 3.12 on CPython sees no base of a static type, which compiled
+       users of greenlet have. */
+    while (!PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) &&
+           type->tp_base != NULL) {
+        type = type->tp_base;
+    }
     PyObject *module = PyType_GetModuleByDef(type, &celext_module);
 
     return module == NULL ? NULL : PyModule_GetState(module);
@@ -73,6 +80,9 @@ int celext_add_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec,
 
 /* Each type's own. */
 int greenlet_register(PyObject *module, struct celext_state *state);
+int unswitchable_register(PyObject *module, struct celext_state *state);
+int capi_register(PyObject *module, struct celext_state *state);
+int interface_register(PyObject *module, struct celext_state *state);
 int hub_register(PyObject *module, struct celext_state *state);
 int task_register(PyObject *module, struct celext_state *state);
 int timeout_register(PyObject *module, struct celext_state *state);

@@ -298,6 +298,11 @@ shape(struct load *load, const struct glet *to)
 static PyObject *
 go(struct hub *hub, struct glet *to, struct load *load)
 {
+    if (cel__unlikely(to->refuse != 0) && glet_refuses(to) < 0) {
+        Py_DECREF((PyObject *)to->self);
+        drop(load);
+        return NULL;
+    }
     if (to->state == GLET_UNSTARTED) {
         if (glet_arm(hub, to) < 0) {
             Py_DECREF((PyObject *)to->self);

@@ -3,13 +3,15 @@
 import copy
 import gc
 import pickle
+import signal
 import sys
 import threading
 import weakref
 
 import pytest
-from celadon import _core
+from celadon import _core, greenlet_api
 from celadon._core import error, getcurrent, greenlet
+from support import run_python
 
 
 def switch_up(*args, **kwargs):
@@ -234,3 +236,149 @@ def test_names_of_the_module():
     assert isinstance(getcurrent(), greenlet)
     assert type(getcurrent()) is greenlet
     assert _core.gettrace() is None
+
+
+def test_the_class_has_the_module_functions():
+    for name in "getcurrent", "settrace", "gettrace", "error", "GreenletExit":
+        assert getattr(greenlet, name) is getattr(_core, name)
+    assert greenlet().getcurrent() is getcurrent()
+    assert pickle.loads(pickle.dumps(greenlet)) is greenlet
+
+
+def test_all_of_the_interface_is_there():
+    for name in greenlet_api.__all__:
+        assert getattr(greenlet_api, name) is not None
+    assert greenlet_api.CLOCKS_PER_SEC > 1
+
+
+def test_main_greenlets_are_counted():
+    before = greenlet_api.get_total_main_greenlets()
+    assert before >= 1
+    inside = in_thread(
+        lambda: getcurrent() and greenlet_api.get_total_main_greenlets()
+    )
+    assert inside == before + 1
+    assert greenlet_api.get_total_main_greenlets() == before
+    kept = in_thread(getcurrent)
+    assert greenlet_api.get_total_main_greenlets() == before + 1
+    del kept
+    assert greenlet_api.get_total_main_greenlets() == before
+    assert greenlet_api.get_pending_cleanup_count() == 0
+
+
+def test_a_thread_that_cleans_up_is_pending():
+    seen = []
+
+    def stay():
+        try:
+            switch_up()
+        finally:
+            seen.append(greenlet_api.get_pending_cleanup_count())
+
+    def leave_one():
+        g = greenlet(stay)
+        g.switch()
+        g.self = g
+
+    in_thread(leave_one)
+    assert seen == [1]
+    assert greenlet_api.get_pending_cleanup_count() == 0
+
+
+def test_the_time_of_cleaning_up_is_measured():
+    def spend():
+        g = greenlet(burn)
+        g.switch()
+        g.self = g
+
+    def burn():
+        try:
+            switch_up()
+        finally:
+            sum(range(1_000_000))
+
+    clocks = greenlet_api.get_clocks_used_doing_optional_cleanup
+    before = clocks()
+    in_thread(spend)
+    assert clocks() > before
+    greenlet_api.enable_optional_cleanup(True)
+    assert clocks() > before
+    greenlet_api.enable_optional_cleanup(False)
+    try:
+        assert clocks() is None
+    finally:
+        greenlet_api.enable_optional_cleanup(True)
+    assert clocks() == 0
+
+
+def test_a_value_in_the_state_of_the_thread():
+    def run():
+        thing = type("Thing", (), {})()
+        greenlet_api.set_thread_local("a key of ours", thing)
+        return weakref.ref(thing)
+
+    assert in_thread(run)() is None
+    with pytest.raises(TypeError, match="set_thread_local"):
+        greenlet_api.set_thread_local(1)
+
+
+def test_one_that_refuses_to_be_switched_to():
+    def run():
+        switch_up(1)
+        return 2
+
+    g = greenlet_api.UnswitchableGreenlet(run)
+    assert g.force_switch_error is g.force_slp_switch_error is False
+    g.force_switch_error = True
+    with pytest.raises(SystemError, match="into a greenlet for the first"):
+        g.switch()
+    assert not g
+    g.force_switch_error = False
+    assert g.switch() == 1
+    g.force_switch_error = True
+    for switch in g.switch, g.throw:
+        with pytest.raises(SystemError, match="into a running greenlet"):
+            switch()
+    # As well where a switch is passed on to it.
+    with pytest.raises(SystemError, match="into a running greenlet"):
+        ended = greenlet(int, g)
+        ended.switch()
+    g.force_switch_error = False
+    assert g.switch() == 2
+    with pytest.raises(AttributeError, match="delete force_slp_switch_error"):
+        del g.force_slp_switch_error
+
+
+def test_one_that_ends_the_process():
+    program = """if True:
+        from celadon.greenlet_api import UnswitchableGreenlet
+        g = UnswitchableGreenlet(print)
+        g.force_slp_switch_error = True
+        print("so far", flush=True)
+        g.switch("no further")
+    """
+    ended = run_python("-c", program)
+    assert ended.code == -signal.SIGABRT
+    assert ended.out == "so far\n"
+    assert "Failed low-level slp_switch()" in ended.err
+
+
+def test_the_texts_of_refusals():
+    g = greenlet(switch_up)
+    for change, kind, text in [
+        (lambda: setattr(getcurrent(), "run", int), AttributeError,
+         "Main greenlets do not have a run attribute."),
+        (lambda: delattr(g, "__dict__"), TypeError,
+         "__dict__ may not be deleted"),
+        (lambda: setattr(g, "__dict__", 1), TypeError,
+         "__dict__ must be a dictionary"),
+        (lambda: setattr(g, "parent", None), TypeError,
+         "GreenletChecker: Expected any type of greenlet, not NoneType"),
+        (lambda: delattr(g, "gr_context"), AttributeError,
+         "can't delete context attribute"),
+    ]:  # fmt: skip
+        with pytest.raises(kind) as raised:
+            change()
+        assert str(raised.value) == text
+    g.__dict__ = {"x": 1}
+    assert g.x == 1
