@@ -8,7 +8,7 @@ VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info
 endif
 export PYTHON VENV
 
-.PHONY: build venv demo test bench check matrix clean
+.PHONY: build venv demo test bench check matrix suites-greenlet clean
 
 # The C library, its tests and examples, and the extension: in build/main.
 build:
@@ -44,6 +44,12 @@ check:
 # The Python tests under Debian sid's CPythons.
 matrix:
 	@scripts/matrix.sh
+
+# greenlet's own test suite on ours: a scoreboard.
+suites-greenlet:
+	@scripts/setup.sh build
+	@scripts/venv.sh psutil objgraph
+	$(VENV)/bin/python scripts/suites_greenlet.py
 
 clean:
 	rm -rf build .venv .venv-*
