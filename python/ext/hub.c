@@ -190,6 +190,12 @@ hub_yield(struct hub *hub)
 }
 
 int
+hub_give_way(struct hub *hub)
+{
+    return hub_current(hub)->is_hub ? 0 : hub_yield(hub);
+}
+
+int
 hub_wait(struct hub *hub, struct cel__wait *wait, cel_time deadline,
          const char *what)
 {

@@ -183,6 +183,9 @@ int hub_yield(struct hub *hub);
 /* Suspend until `deadline`.  Returns 0, or -1 with an exception. */
 int hub_sleep(struct hub *hub, cel_time deadline);
 
+/* As hub_yield(), but in the hub greenlet, which must not wait, nothing. */
+int hub_give_way(struct hub *hub);
+
 /*
  * Before a call that may not have to wait: yield if many such have gone by.
  * Before and not after it, for the yield may raise (a kill, a Timeout), and
@@ -192,7 +195,8 @@ int hub_sleep(struct hub *hub, cel_time deadline);
 static inline int
 hub_spend(struct hub *hub)
 {
-    return cel__unlikely(cel__worker_spent(hub->worker)) ? hub_yield(hub) : 0;
+    return cel__unlikely(cel__worker_spent(hub->worker)) ? hub_give_way(hub)
+                                                         : 0;
 }
 
 /*

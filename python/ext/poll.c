@@ -364,8 +364,7 @@ core_poll(PyObject *module, PyObject *args)
 
     if (hub == NULL || !PyArg_ParseTuple(args, "O|O:poll", &pairs, &timeout) ||
         celext_deadline(timeout, &deadline) < 0 ||
-        pollset_init(&set, pairs) < 0 ||
-        (!hub_current(hub)->is_hub && hub_spend(hub) < 0)) {
+        pollset_init(&set, pairs) < 0 || hub_spend(hub) < 0) {
         pollset_fini(&set);
         return NULL;
     }

@@ -297,12 +297,9 @@ sock_spend(sockobject *self)
 {
     struct cel__worker *worker = cel__worker();
 
-    if (worker == NULL || sock_own(self)->timeout == 0 ||
-        cel__likely(!cel__worker_spent(worker))) {
-        return 0;
-    }
-    struct hub *hub = worker->embedder;
-    return hub_current(hub)->is_hub ? 0 : hub_yield(hub);
+    return worker == NULL || sock_own(self)->timeout == 0
+               ? 0
+               : hub_spend(worker->embedder);
 }
 
 int

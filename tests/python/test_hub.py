@@ -16,6 +16,7 @@ from celadon._core import (
     getcurrent,
     greenlet,
 )
+from celadon.socket import socketpair, wait_read
 from support import run_script
 
 
@@ -293,6 +294,25 @@ def test_a_callback_must_not_wait(errors):
     assert caught == [BlockingSwitchOutError] * 5
     t.join()
     sleep(0)
+
+
+def test_a_callback_may_ask_for_what_is_ready_as_often_as_it_likes():
+    done = []
+
+    def ask():
+        for _ in range(200):
+            wait_read(a.fileno())
+        done.append(a.recv(9))
+
+    a, b = socketpair()
+    with a, b:
+        reader = spawn(a.recv, 1)
+        sleep(0)
+        b.send(b"1234")
+        assert reader.get() == b"1"
+        get_hub().run_callback(ask)
+        settle()
+        assert done == [b"234"]
 
 
 def test_a_callback_that_switches_goes_on_when_that_waits():
