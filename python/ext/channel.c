@@ -90,16 +90,7 @@ channel_clear(PyObject *op)
 static void
 channel_dealloc(PyObject *op)
 {
-    channelobject *self = (channelobject *)op;
-    PyTypeObject *type = Py_TYPE(op);
-
-    PyObject_GC_UnTrack(op);
-    if (self->weakreflist != NULL) {
-        PyObject_ClearWeakRefs(op);
-    }
-    (void)channel_clear(op);
-    type->tp_free(op);
-    Py_DECREF(type);
+    celext_dealloc(op, channel_clear);
 }
 
 static PyObject *

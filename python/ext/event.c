@@ -46,23 +46,14 @@ event_traverse(PyObject *op, visitproc visit, void *arg)
 static int
 event_clear_refs(PyObject *op)
 {
-    links_clear(((eventobject *)op)->links);
+    links_free(&((eventobject *)op)->links);
     return 0;
 }
 
 static void
 event_dealloc(PyObject *op)
 {
-    eventobject *self = (eventobject *)op;
-    PyTypeObject *type = Py_TYPE(op);
-
-    PyObject_GC_UnTrack(op);
-    if (self->weakreflist != NULL) {
-        PyObject_ClearWeakRefs(op);
-    }
-    links_free(&self->links);
-    type->tp_free(op);
-    Py_DECREF(type);
+    celext_dealloc(op, event_clear_refs);
 }
 
 static PyObject *

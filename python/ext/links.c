@@ -241,20 +241,6 @@ links_traverse(struct links *links, visitproc visit, void *arg)
 }
 
 void
-links_clear(struct links *links)
-{
-    if (links == NULL) {
-        return;
-    }
-    links->now = 0;
-    links->next = 0;
-    while (links->end > links->head) {
-        PyObject *callable = links->items[--links->end];
-        Py_DECREF(callable);
-    }
-}
-
-void
 links_free(struct links **links)
 {
     struct links *self = *links;
@@ -263,7 +249,10 @@ links_free(struct links **links)
         return;
     }
     *links = NULL;
-    links_clear(self);
+    while (self->end > self->head) {
+        PyObject *callable = self->items[--self->end];
+        Py_DECREF(callable);
+    }
     hub_call_fini(&self->call);
     PyObject *main = self->main;
     PyMem_Free(self->items);

@@ -45,8 +45,8 @@ links_fire(struct links *links, PyObject *source)
 
 int links_traverse(struct links *links, visitproc visit, void *arg);
 
-/* Drop the callables, or also the memory (the object goes away). */
-void links_clear(struct links *links);
+/* Drop the callables and what was kept for them: the object goes away, or the
+   collector clears it, which it does to none that is about to call. */
 void links_free(struct links **links);
 
 #endif

@@ -3,25 +3,22 @@
  * lock: the stand-in for _thread.lock.
  *
  * Anybody may release it.  The waiters are woken in order, but who runs first
- * gets it (see waitq.h).
+ * gets it (see waitq.h).  A lock that is always free still leaves the others
+ * their turn: each taking counts as a call that did not wait.
+ *
+ * RLock is made of the same memory and methods; what it adds is in rlock.c.
  *
  * Threads: with the GIL, any; OS threads wait for each other too.
  *
  * Tests: tests/python/test_lock.py
  */
-#include "ext/args.h"
-#include "ext/waitq.h"
+#include "ext/lock.h"
 
 #include <structmember.h>
 
-typedef struct {
-    PyObject_HEAD
-    PyObject *weakreflist;
-    struct waitq waiters;
-    bool locked;
-} lockobject;
+#include "ext/args.h"
 
-static PyObject *
+PyObject *
 lock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     if (!args_none(type, args, kwargs)) {
@@ -34,74 +31,80 @@ lock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return (PyObject *)self;
 }
 
-static int
+int
 lock_traverse(PyObject *op, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(op));
     return 0;
 }
 
-static void
+void
 lock_dealloc(PyObject *op)
 {
-    lockobject *self = (lockobject *)op;
-    PyTypeObject *type = Py_TYPE(op);
-
-    PyObject_GC_UnTrack(op);
-    if (self->weakreflist != NULL) {
-        PyObject_ClearWeakRefs(op);
-    }
-    type->tp_free(op);
-    Py_DECREF(type);
+    celext_dealloc(op, NULL);
 }
 
 static PyObject *
 lock_repr(PyObject *op)
 {
     return PyUnicode_FromFormat("<%s %s object at %p>",
-                                ((lockobject *)op)->locked ? "locked"
-                                                           : "unlocked",
+                                ((lockobject *)op)->count > 0 ? "locked"
+                                                              : "unlocked",
                                 Py_TYPE(op)->tp_name, op);
 }
 
 static int
 is_free(PyObject *op)
 {
-    return !((lockobject *)op)->locked;
+    return ((lockobject *)op)->count == 0;
 }
 
-/* Take it, waiting if need be.  Returns 1, 0 (too late) or -1. */
-static int
-acquire(lockobject *self, cel_time deadline)
+int
+lock_await(lockobject *self, cel_time deadline, const char *what)
 {
     PyObject *op = (PyObject *)self;
 
-    if (cel__unlikely(self->locked)) {
-        int code;
-        if (deadline == CEL_AT_ONCE) {
-            code = waitq_spin() < 0 ? -1 : is_free(op);
-        }
-        else {
-            code = waitq_wait_for(&self->waiters, is_free, op, deadline,
-                                  "Lock");
-        }
-        if (code <= 0) {
-            return code;
-        }
+    if (cel__unlikely(waitq_spin() < 0)) {
+        return -1;
     }
-    self->locked = true;
-    return 1;
+    if (cel__likely(is_free(op)) || deadline == CEL_AT_ONCE) {
+        return is_free(op);
+    }
+    return waitq_wait_for(&self->waiters, is_free, op, deadline, what);
+}
+
+void
+lock_set_free(lockobject *self)
+{
+    self->owner = 0;
+    self->count = 0;
+    waitq_wake(&self->waiters);
 }
 
 static int
-release(lockobject *self)
+take(lockobject *self, cel_time deadline)
 {
-    if (!self->locked) {
+    if (self->again) {
+        return rlock_take(self, deadline);
+    }
+    int code = lock_await(self, deadline, "Lock");
+    if (code > 0) {
+        self->count = 1;
+    }
+    return code;
+}
+
+static int
+give(lockobject *self)
+{
+    if (self->again) {
+        return rlock_give(self);
+    }
+    if (self->count == 0) {
         PyErr_SetString(PyExc_RuntimeError, "release unlocked lock");
         return -1;
     }
-    self->locked = false;
-    waitq_wake(&self->waiters);
+    lock_set_free(self);
     return 0;
 }
 
@@ -112,7 +115,7 @@ PyDoc_STRVAR(
     "Lock the lock, waiting at most timeout seconds; -1: for ever.\n\n"
     "Suspends.  Returns whether it was locked.");
 
-static PyObject *
+PyObject *
 lock_acquire(PyObject *op, PyObject *const *values, Py_ssize_t count,
              PyObject *names)
 {
@@ -122,16 +125,15 @@ lock_acquire(PyObject *op, PyObject *const *values, Py_ssize_t count,
     if (args_lock(&args, &deadline) < 0) {
         return NULL;
     }
-    int code = acquire((lockobject *)op, deadline);
+    int code = take((lockobject *)op, deadline);
     return code < 0 ? NULL : PyBool_FromLong(code);
 }
 
-static PyObject *
+PyObject *
 lock_enter(PyObject *op, PyObject *unused)
 {
     (void)unused;
-    return acquire((lockobject *)op, CEL_FOREVER) < 0 ? NULL
-                                                      : Py_NewRef(Py_True);
+    return take((lockobject *)op, CEL_FOREVER) < 0 ? NULL : Py_NewRef(Py_True);
 }
 
 PyDoc_STRVAR(lock_release_doc,
@@ -140,45 +142,44 @@ PyDoc_STRVAR(lock_release_doc,
              "Unlock the lock, which another may have locked, and wake one "
              "who waits.");
 
-static PyObject *
+PyObject *
 lock_release(PyObject *op, PyObject *unused)
 {
     (void)unused;
-    return release((lockobject *)op) < 0 ? NULL : Py_NewRef(Py_None);
+    return give((lockobject *)op) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-static PyObject *
+PyObject *
 lock_exit(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     (void)args;
     (void)nargs;
-    return release((lockobject *)op) < 0 ? NULL : Py_NewRef(Py_None);
+    return give((lockobject *)op) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 PyDoc_STRVAR(lock_locked_doc, "locked($self, /)\n"
                               "--\n\n"
                               "Whether somebody has locked it.");
 
-static PyObject *
+PyObject *
 lock_locked(PyObject *op, PyObject *unused)
 {
     (void)unused;
-    return PyBool_FromLong(((lockobject *)op)->locked);
+    return PyBool_FromLong(((lockobject *)op)->count > 0);
 }
 
 PyDoc_STRVAR(lock_reinit_doc, "_at_fork_reinit($self, /)\n"
                               "--\n\n"
                               "In a child process: as if it were new.");
 
-static PyObject *
+PyObject *
 lock_reinit(PyObject *op, PyObject *unused)
 {
     lockobject *self = (lockobject *)op;
 
     (void)unused;
-    self->locked = false;
     waitq_forget(&self->waiters);
-    waitq_wake(&self->waiters);
+    lock_set_free(self);
     Py_RETURN_NONE;
 }
 
@@ -212,7 +213,7 @@ static PyMethodDef lock_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyMemberDef lock_members[] = {
+PyMemberDef lock_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(lockobject, weakreflist),
      READONLY, NULL},
     {NULL, 0, 0, 0, NULL},

@@ -37,6 +37,20 @@ celext_add_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec,
     return PyModule_AddType(module, *slot);
 }
 
+void
+celext_dealloc(PyObject *op, inquiry clear)
+{
+    PyTypeObject *type = Py_TYPE(op);
+
+    PyObject_GC_UnTrack(op);
+    PyObject_ClearWeakRefs(op);
+    if (clear != NULL) {
+        (void)clear(op);
+    }
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
 PyDoc_STRVAR(getcurrent_doc, "getcurrent($module, /)\n"
                              "--\n\n"
                              "The greenlet that runs now.");

@@ -42,16 +42,7 @@ queue_clear(PyObject *op)
 void
 queue_dealloc(PyObject *op)
 {
-    queueobject *self = (queueobject *)op;
-    PyTypeObject *type = Py_TYPE(op);
-
-    PyObject_GC_UnTrack(op);
-    if (self->weakreflist != NULL) {
-        PyObject_ClearWeakRefs(op);
-    }
-    (void)queue_clear(op);
-    type->tp_free(op);
-    Py_DECREF(type);
+    celext_dealloc(op, queue_clear);
 }
 
 PyObject *

@@ -98,11 +98,6 @@ PyObject *queue_get(PyObject *op, PyObject *const *values, Py_ssize_t count,
 extern const char queue_put_doc[];
 extern const char queue_get_doc[];
 
-/* Wait in `waitq`, one of the queue's, until `ready`.  Suspends.  Returns 1,
-   0 (too late) or -1 with an exception. */
-int queue_await(queueobject *self, struct waitq *waitq,
-                int (*ready)(PyObject *), cel_time deadline, const char *what);
-
 /* Add `item` (a new reference is taken).  Suspends.  Returns None, new, or
    NULL with an exception, Full and ShutDown too. */
 PyObject *queue_put_item(queueobject *self, PyObject *item, cel_time deadline);

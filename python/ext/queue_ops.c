@@ -55,27 +55,11 @@ may_get(PyObject *op)
     return size < 0 ? -1 : size > 0;
 }
 
-int
-queue_await(queueobject *self, struct waitq *waitq, int (*ready)(PyObject *),
-            cel_time deadline, const char *what)
-{
-    PyObject *op = (PyObject *)self;
-    int code = ready(op);
-
-    if (cel__likely(code != 0)) {
-        return code;
-    }
-    if (deadline == CEL_AT_ONCE) {
-        return waitq_spin() < 0 ? -1 : ready(op);
-    }
-    return waitq_wait_for(waitq, ready, op, deadline, what);
-}
-
 PyObject *
 queue_put_item(queueobject *self, PyObject *item, cel_time deadline)
 {
-    int code = queue_await(self, &self->putters, may_put, deadline,
-                           "Queue.put");
+    int code = waitq_wait_for(&self->putters, may_put, (PyObject *)self,
+                              deadline, "Queue.put");
 
     if (code <= 0) {
         return code < 0 ? NULL : refuse(self, FULL);
@@ -95,8 +79,8 @@ queue_put_item(queueobject *self, PyObject *item, cel_time deadline)
 int
 queue_await_item(queueobject *self, cel_time deadline)
 {
-    int code = queue_await(self, &self->getters, may_get, deadline,
-                           "Queue.get");
+    int code = waitq_wait_for(&self->getters, may_get, (PyObject *)self,
+                              deadline, "Queue.get");
 
     if (code < 0) {
         return -1;

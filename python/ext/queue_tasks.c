@@ -88,8 +88,8 @@ queue_join(PyObject *op, PyObject *const *values, Py_ssize_t count,
     if (args_timeout("join", &args, &deadline) < 0) {
         return NULL;
     }
-    int code = queue_await(self, &self->joiners, is_finished, deadline,
-                           "Queue.join");
+    int code = waitq_wait_for(&self->joiners, is_finished, op, deadline,
+                              "Queue.join");
     return code < 0 ? NULL : PyBool_FromLong(code);
 }
 

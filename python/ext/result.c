@@ -58,39 +58,23 @@ result_traverse(PyObject *op, visitproc visit, void *arg)
     return links_traverse(self->links, visit, arg);
 }
 
-static void
-forget(resultobject *self)
-{
-    Py_CLEAR(self->value);
-    Py_CLEAR(self->exception);
-    Py_CLEAR(self->raised);
-    Py_CLEAR(self->traceback);
-}
-
 static int
 result_clear(PyObject *op)
 {
     resultobject *self = (resultobject *)op;
 
-    forget(self);
-    links_clear(self->links);
+    Py_CLEAR(self->value);
+    Py_CLEAR(self->exception);
+    Py_CLEAR(self->raised);
+    Py_CLEAR(self->traceback);
+    links_free(&self->links);
     return 0;
 }
 
 static void
 result_dealloc(PyObject *op)
 {
-    resultobject *self = (resultobject *)op;
-    PyTypeObject *type = Py_TYPE(op);
-
-    PyObject_GC_UnTrack(op);
-    if (self->weakreflist != NULL) {
-        PyObject_ClearWeakRefs(op);
-    }
-    forget(self);
-    links_free(&self->links);
-    type->tp_free(op);
-    Py_DECREF(type);
+    celext_dealloc(op, result_clear);
 }
 
 static PyObject *

@@ -9,30 +9,19 @@
  *
  * Tests: tests/python/test_lock.py
  */
-#include "ext/args.h"
 #include "ext/compat.h"
-#include "ext/waitq.h"
-
-#include <structmember.h>
-
-/* Invariant: count == 0 <=> owner == 0. */
-typedef struct {
-    PyObject_HEAD
-    PyObject *weakreflist;
-    uint64_t owner; /* the id of the owner's coroutine, never used again */
-    size_t count;   /* how often the owner has taken it */
-    struct waitq waiters;
-} rlockobject;
+#include "ext/lock.h"
 
 static PyObject *
 rlock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    rlockobject *self = (rlockobject *)type->tp_alloc(type, 0);
+    lockobject *self = (lockobject *)type->tp_alloc(type, 0);
 
     (void)args;
     (void)kwargs;
     if (self != NULL) {
         waitq_init(&self->waiters);
+        self->again = true;
     }
     return (PyObject *)self;
 }
@@ -49,31 +38,10 @@ rlock_init(PyObject *op, PyObject *args, PyObject *kwargs)
                : -1;
 }
 
-static int
-rlock_traverse(PyObject *op, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE(op));
-    return 0;
-}
-
-static void
-rlock_dealloc(PyObject *op)
-{
-    rlockobject *self = (rlockobject *)op;
-    PyTypeObject *type = Py_TYPE(op);
-
-    PyObject_GC_UnTrack(op);
-    if (self->weakreflist != NULL) {
-        PyObject_ClearWeakRefs(op);
-    }
-    type->tp_free(op);
-    Py_DECREF(type);
-}
-
 static PyObject *
 rlock_repr(PyObject *op)
 {
-    rlockobject *self = (rlockobject *)op;
+    lockobject *self = (lockobject *)op;
 
     return PyUnicode_FromFormat(
         "<%s %s object owner=%llu count=%zu at %p>",
@@ -97,18 +65,10 @@ whoami(PyObject *op)
     return worker->current->id;
 }
 
-static int
-is_free(PyObject *op)
+int
+rlock_take(lockobject *self, cel_time deadline)
 {
-    return ((rlockobject *)op)->count == 0;
-}
-
-/* Take it, waiting if need be.  Returns 1, 0 (too late) or -1. */
-static int
-acquire(rlockobject *self, cel_time deadline)
-{
-    PyObject *op = (PyObject *)self;
-    uint64_t me = whoami(op);
+    uint64_t me = whoami((PyObject *)self);
 
     if (me == 0) {
         return -1;
@@ -122,27 +82,17 @@ acquire(rlockobject *self, cel_time deadline)
         self->count++;
         return 1;
     }
-    if (cel__unlikely(self->count > 0)) {
-        int code;
-        if (deadline == CEL_AT_ONCE) {
-            code = waitq_spin() < 0 ? -1 : is_free(op);
-        }
-        else {
-            code = waitq_wait_for(&self->waiters, is_free, op, deadline,
-                                  "RLock");
-        }
-        if (code <= 0) {
-            return code;
-        }
+    int code = lock_await(self, deadline, "RLock");
+    if (code > 0) {
+        self->owner = me;
+        self->count = 1;
     }
-    self->owner = me;
-    self->count = 1;
-    return 1;
+    return code;
 }
 
 /* Whether the one who runs is the owner; else -1 with an exception. */
 static int
-check_owner(rlockobject *self)
+check_owner(lockobject *self)
 {
     uint64_t me = whoami((PyObject *)self);
 
@@ -156,16 +106,8 @@ check_owner(rlockobject *self)
     return 0;
 }
 
-static void
-set_free(rlockobject *self)
-{
-    self->owner = 0;
-    self->count = 0;
-    waitq_wake(&self->waiters);
-}
-
-static int
-release(rlockobject *self)
+int
+rlock_give(lockobject *self)
 {
     if (check_owner(self) < 0) {
         return -1;
@@ -174,7 +116,7 @@ release(rlockobject *self)
         self->count--;
     }
     else {
-        set_free(self);
+        lock_set_free(self);
     }
     return 0;
 }
@@ -186,58 +128,10 @@ PyDoc_STRVAR(rlock_acquire_doc,
              "timeout seconds;\n-1: for ever.\n\n"
              "Suspends.  Returns whether it was taken.");
 
-static PyObject *
-rlock_acquire(PyObject *op, PyObject *const *values, Py_ssize_t count,
-              PyObject *names)
-{
-    struct args args = {values, count, names};
-    cel_time deadline;
-
-    if (args_lock(&args, &deadline) < 0) {
-        return NULL;
-    }
-    int code = acquire((rlockobject *)op, deadline);
-    return code < 0 ? NULL : PyBool_FromLong(code);
-}
-
-static PyObject *
-rlock_enter(PyObject *op, PyObject *unused)
-{
-    (void)unused;
-    return acquire((rlockobject *)op, CEL_FOREVER) < 0 ? NULL
-                                                       : Py_NewRef(Py_True);
-}
-
 PyDoc_STRVAR(rlock_release_doc,
              "release($self, /)\n"
              "--\n\n"
              "Give the lock back once; after the last time it is free.");
-
-static PyObject *
-rlock_release(PyObject *op, PyObject *unused)
-{
-    (void)unused;
-    return release((rlockobject *)op) < 0 ? NULL : Py_NewRef(Py_None);
-}
-
-static PyObject *
-rlock_exit(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
-{
-    (void)args;
-    (void)nargs;
-    return release((rlockobject *)op) < 0 ? NULL : Py_NewRef(Py_None);
-}
-
-PyDoc_STRVAR(rlock_locked_doc, "locked($self, /)\n"
-                               "--\n\n"
-                               "Whether somebody has taken it.");
-
-static PyObject *
-rlock_locked(PyObject *op, PyObject *unused)
-{
-    (void)unused;
-    return PyBool_FromLong(((rlockobject *)op)->count > 0);
-}
 
 PyDoc_STRVAR(rlock_is_owned_doc, "_is_owned($self, /)\n"
                                  "--\n\n"
@@ -252,7 +146,7 @@ rlock_is_owned(PyObject *op, PyObject *unused)
     if (me == 0) {
         return NULL;
     }
-    return PyBool_FromLong(((rlockobject *)op)->owner == me);
+    return PyBool_FromLong(((lockobject *)op)->owner == me);
 }
 
 PyDoc_STRVAR(rlock_recursion_count_doc,
@@ -263,7 +157,7 @@ PyDoc_STRVAR(rlock_recursion_count_doc,
 static PyObject *
 rlock_recursion_count(PyObject *op, PyObject *unused)
 {
-    rlockobject *self = (rlockobject *)op;
+    lockobject *self = (lockobject *)op;
     uint64_t me = whoami(op);
 
     (void)unused;
@@ -281,7 +175,7 @@ PyDoc_STRVAR(rlock_release_save_doc,
 static PyObject *
 rlock_release_save(PyObject *op, PyObject *unused)
 {
-    rlockobject *self = (rlockobject *)op;
+    lockobject *self = (lockobject *)op;
 
     (void)unused;
     if (check_owner(self) < 0) {
@@ -290,7 +184,7 @@ rlock_release_save(PyObject *op, PyObject *unused)
     PyObject *saved = Py_BuildValue("(nK)", (Py_ssize_t)self->count,
                                     (unsigned long long)self->owner);
     if (saved != NULL) {
-        set_free(self);
+        lock_set_free(self);
     }
     return saved;
 }
@@ -305,7 +199,7 @@ PyDoc_STRVAR(rlock_acquire_restore_doc,
 static PyObject *
 rlock_acquire_restore(PyObject *op, PyObject *state)
 {
-    rlockobject *self = (rlockobject *)op;
+    lockobject *self = (lockobject *)op;
     Py_ssize_t count;
     PyObject *owner;
 
@@ -318,11 +212,11 @@ rlock_acquire_restore(PyObject *op, PyObject *state)
         return NULL;
     }
     PyObject *deferred = NULL;
-    if (acquire(self, CEL_FOREVER) < 0) {
+    if (rlock_take(self, CEL_FOREVER) < 0) {
         /* The caller is in a `with` block that will release it, so a kill
            has to wait.  The second one must not: the lock may be lost. */
         deferred = celext_take_raised();
-        if (acquire(self, CEL_FOREVER) < 0) {
+        if (rlock_take(self, CEL_FOREVER) < 0) {
             Py_XDECREF(deferred);
             return NULL;
         }
@@ -335,31 +229,19 @@ rlock_acquire_restore(PyObject *op, PyObject *state)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(rlock_reinit_doc, "_at_fork_reinit($self, /)\n"
-                               "--\n\n"
-                               "In a child process: as if it were new.");
-
-static PyObject *
-rlock_reinit(PyObject *op, PyObject *unused)
-{
-    rlockobject *self = (rlockobject *)op;
-
-    (void)unused;
-    waitq_forget(&self->waiters);
-    set_free(self);
-    Py_RETURN_NONE;
-}
-
 static PyMethodDef rlock_methods[] = {
-    {"acquire", (PyCFunction)(void (*)(void))rlock_acquire,
+    {"acquire", (PyCFunction)(void (*)(void))lock_acquire,
      METH_FASTCALL | METH_KEYWORDS, rlock_acquire_doc},
-    {"release", rlock_release, METH_NOARGS, rlock_release_doc},
-    {"locked", rlock_locked, METH_NOARGS, rlock_locked_doc},
-    {"__enter__", rlock_enter, METH_NOARGS,
+    {"release", lock_release, METH_NOARGS, rlock_release_doc},
+    {"locked", lock_locked, METH_NOARGS,
+     PyDoc_STR("locked($self, /)\n"
+               "--\n\n"
+               "Whether somebody has taken it.")},
+    {"__enter__", lock_enter, METH_NOARGS,
      PyDoc_STR("__enter__($self, /)\n"
                "--\n\n"
                "As acquire().")},
-    {"__exit__", (PyCFunction)(void (*)(void))rlock_exit, METH_FASTCALL,
+    {"__exit__", (PyCFunction)(void (*)(void))lock_exit, METH_FASTCALL,
      PyDoc_STR("__exit__($self, /, *args)\n"
                "--\n\n"
                "As release().")},
@@ -369,14 +251,11 @@ static PyMethodDef rlock_methods[] = {
     {"_release_save", rlock_release_save, METH_NOARGS, rlock_release_save_doc},
     {"_acquire_restore", rlock_acquire_restore, METH_O,
      rlock_acquire_restore_doc},
-    {"_at_fork_reinit", rlock_reinit, METH_NOARGS, rlock_reinit_doc},
+    {"_at_fork_reinit", lock_reinit, METH_NOARGS,
+     PyDoc_STR("_at_fork_reinit($self, /)\n"
+               "--\n\n"
+               "In a child process: as if it were new.")},
     {NULL, NULL, 0, NULL},
-};
-
-static PyMemberDef rlock_members[] = {
-    {"__weaklistoffset__", T_PYSSIZET, offsetof(rlockobject, weakreflist),
-     READONLY, NULL},
-    {NULL, 0, 0, 0, NULL},
 };
 
 PyDoc_STRVAR(rlock_doc, "RLock(hub=None)\n"
@@ -388,17 +267,17 @@ static PyType_Slot rlock_slots[] = {
     {Py_tp_doc, (void *)rlock_doc},
     {Py_tp_new, rlock_new},
     {Py_tp_init, rlock_init},
-    {Py_tp_traverse, rlock_traverse},
-    {Py_tp_dealloc, rlock_dealloc},
+    {Py_tp_traverse, lock_traverse},
+    {Py_tp_dealloc, lock_dealloc},
     {Py_tp_repr, rlock_repr},
     {Py_tp_methods, rlock_methods},
-    {Py_tp_members, rlock_members},
+    {Py_tp_members, lock_members},
     {0, NULL},
 };
 
 static PyType_Spec rlock_spec = {
     .name = "celadon.lock.RLock",
-    .basicsize = sizeof(rlockobject),
+    .basicsize = sizeof(lockobject),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
     .slots = rlock_slots,
 };

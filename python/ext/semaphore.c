@@ -81,23 +81,14 @@ semaphore_traverse(PyObject *op, visitproc visit, void *arg)
 static int
 semaphore_clear(PyObject *op)
 {
-    links_clear(((semaphoreobject *)op)->links);
+    links_free(&((semaphoreobject *)op)->links);
     return 0;
 }
 
 static void
 semaphore_dealloc(PyObject *op)
 {
-    semaphoreobject *self = (semaphoreobject *)op;
-    PyTypeObject *type = Py_TYPE(op);
-
-    PyObject_GC_UnTrack(op);
-    if (self->weakreflist != NULL) {
-        PyObject_ClearWeakRefs(op);
-    }
-    links_free(&self->links);
-    type->tp_free(op);
-    Py_DECREF(type);
+    celext_dealloc(op, semaphore_clear);
 }
 
 static PyObject *
@@ -124,15 +115,8 @@ is_ready(PyObject *op)
 static int
 await_free(semaphoreobject *self, cel_time deadline)
 {
-    PyObject *op = (PyObject *)self;
-
-    if (self->counter > 0) {
-        return 1;
-    }
-    if (deadline == CEL_AT_ONCE) {
-        return waitq_spin() < 0 ? -1 : is_free(op);
-    }
-    return waitq_wait_for(&self->waiters, is_free, op, deadline, "Semaphore");
+    return waitq_wait_for(&self->waiters, is_free, (PyObject *)self, deadline,
+                          "Semaphore");
 }
 
 PyDoc_STRVAR(semaphore_acquire_doc,

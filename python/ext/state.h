@@ -78,6 +78,12 @@ celext_state_of(PyTypeObject *type)
 int celext_add_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec,
                     PyObject *bases);
 
+/*
+ * What a type's tp_dealloc does: weak references go, then `clear` (NULL: there
+ * is nothing) drops what the object keeps, then its memory goes.
+ */
+void celext_dealloc(PyObject *op, inquiry clear);
+
 /* Each type's own. */
 int greenlet_register(PyObject *module, struct celext_state *state);
 int unswitchable_register(PyObject *module, struct celext_state *state);

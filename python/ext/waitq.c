@@ -128,12 +128,16 @@ int
 waitq_wait_for(struct waitq *queue, int (*ready)(PyObject *thing),
                PyObject *thing, cel_time deadline, const char *what)
 {
-    struct waiter me = {.turn = 0};
+    struct waiter me;
 
+    me.turn = 0; /* the rest is for who really waits */
     for (;;) {
         int is_ready = ready(thing);
         if (is_ready != 0) {
             return is_ready;
+        }
+        if (deadline == CEL_AT_ONCE) {
+            return waitq_spin() < 0 ? -1 : ready(thing);
         }
         struct hub *hub = hub_get(celext_state_of(Py_TYPE(thing)));
         if (hub == NULL) {
@@ -154,11 +158,7 @@ waitq_spin(void)
 {
     struct cel__worker *worker = cel__worker();
 
-    if (worker == NULL || cel__likely(!cel__worker_spent(worker))) {
-        return 0;
-    }
-    struct hub *hub = worker->embedder;
-    return hub_current(hub)->is_hub ? 0 : hub_yield(hub);
+    return worker == NULL ? 0 : hub_spend(worker->embedder);
 }
 
 void

@@ -87,6 +87,7 @@ int waitq_wait(struct waitq *queue, struct waiter *me, struct hub *hub,
 
 /*
  * Wait until `ready(thing)`, which is asked first; `what` names the wait.
+ * CEL_AT_ONCE does not wait, but lets others run if it is time and asks again.
  *
  * `ready` returns 1, 0, or -1 with an exception.  Suspends.  Returns 1 where
  * it is ready: no other greenlet of this thread has run since.  Returns 0
@@ -97,8 +98,8 @@ int waitq_wait_for(struct waitq *queue, int (*ready)(PyObject *thing),
                    PyObject *thing, cel_time deadline, const char *what);
 
 /*
- * After a call that failed because it must not wait: let others run if it is
- * time, so that a loop round such a call gets somewhere.
+ * For a call that does not wait, for it must not or need not: let others run
+ * if it is time, so that a loop round such calls leaves them something.
  * May suspend.  Returns 0, or -1 with an exception.
  */
 int waitq_spin(void);

@@ -9,7 +9,7 @@ import weakref
 
 import pytest
 
-from celadon import GreenletExit, sleep, spawn
+from celadon import GreenletExit, get_hub, sleep, spawn
 from celadon._core import lock as Lock
 from celadon.event import Event
 from celadon.lock import RLock
@@ -308,6 +308,34 @@ def test_a_child_process(make):
     while not ended:
         sleep(0.01)
     sleep(0.05)
+
+
+@BOTH
+def test_a_lock_that_is_always_free_leaves_others_their_turn(make):
+    lock = make()
+    done = []
+    spawn(done.append, 1)
+    for _ in range(1000):
+        with lock:
+            if done:
+                break
+    assert done
+
+
+@BOTH
+def test_locks_in_the_hub_never_wait_for_their_turn(make):
+    lock = make()
+    done = []
+
+    def take():
+        for _ in range(1000):
+            with lock:
+                pass
+        done.append(1)
+
+    get_hub().run_callback(take)
+    sleep(0.001)
+    assert done
 
 
 @BOTH
