@@ -2,18 +2,29 @@
 
 from support import check_script
 
+# Each tick puts a byte into a pipe.  A child that takes several of them ends
+# only if others run while it is waited for, however slow the machine is.
 TICKER = """
 import os, threading, time
 ticks = []
+gate, opener = os.pipe()
 def tick():
     while True:
         ticks.append(1)
+        os.write(opener, b"x")
         time.sleep(0.005)
 threading.Thread(target=tick, daemon=True).start()
 def child(code=0, pause=0.05):
     pid = os.fork()
     if pid == 0:
         time.sleep(pause)
+        os._exit(code)
+    return pid
+def child_of_five_ticks(code):
+    pid = os.fork()
+    if pid == 0:
+        for _ in range(5):
+            os.read(gate, 1)
         os._exit(code)
     return pid
 """
@@ -23,9 +34,9 @@ def test_waitpid_lets_others_run():
     check_script(
         TICKER
         + """
-pid = child(3)
+pid = child_of_five_ticks(3)
 got, status = os.waitpid(pid, 0)
-print(got == pid, os.waitstatus_to_exitcode(status), len(ticks) > 3)
+print(got == pid, os.waitstatus_to_exitcode(status), len(ticks) >= 5)
 print(os.waitpid(child(0, 0.1), os.WNOHANG))
 """,
         "True 3 True (0, 0)",

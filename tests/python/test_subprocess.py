@@ -2,12 +2,17 @@
 
 from support import check_script
 
+# Each tick puts a line into a pipe.  A child that takes several of them ends
+# only if others run while it is waited for, however slow the machine is.
 TICKER = """
-import subprocess, sys, threading, time
+import os, subprocess, sys, threading, time
 ticks = []
+gate, opener = os.pipe()
+FIVE_TICKS = f"for i in 1 2 3 4 5; do read line <&{gate}; done; "
 def tick():
     while True:
         ticks.append(1)
+        os.write(opener, b"\\n")
         time.sleep(0.005)
 threading.Thread(target=tick, daemon=True).start()
 """
@@ -17,9 +22,10 @@ def test_run_with_pipes():
     check_script(
         TICKER
         + """
-r = subprocess.run(["sh", "-c", "sleep 0.05; cat; echo err >&2; exit 3"],
-                   input="in", capture_output=True, text=True)
-print(r.stdout, r.stderr.strip(), r.returncode, len(ticks) > 3)
+r = subprocess.run(["sh", "-c", FIVE_TICKS + "cat; echo err >&2; exit 3"],
+                   input="in", capture_output=True, text=True,
+                   pass_fds=[gate])
+print(r.stdout, r.stderr.strip(), r.returncode, len(ticks) >= 5)
 print(subprocess.check_output(["echo", "out"]))
 try:
     subprocess.run(["false"], check=True)
@@ -61,8 +67,8 @@ for call in (
     try:
         call()
     except subprocess.TimeoutExpired:
-        print(time.monotonic() - began < 2)
-print(len(ticks) > 5)
+        print(time.monotonic() - began < 4)
+print(len(ticks) > 2)
 """,
         "True True True",
     )
@@ -73,11 +79,12 @@ def test_reading_lines_as_they_come():
         TICKER
         + """
 p = subprocess.Popen(
-    ["sh", "-c", "for i in 1 2 3; do echo $i; sleep 0.03; done"],
-    stdout=subprocess.PIPE, text=True)
+    ["sh", "-c", f"for i in 1 2 3; do echo $i; read line <&{gate}; done; "
+     + FIVE_TICKS],
+    stdout=subprocess.PIPE, text=True, pass_fds=[gate])
 for line in p.stdout:
     print(line.strip())
-print(p.wait(), len(ticks) > 5)
+print(p.wait(), len(ticks) >= 8)
 p = subprocess.Popen(["echo", "raw"], stdout=subprocess.PIPE, bufsize=0)
 print(p.stdout.read(2), p.stdout.read(), p.wait())
 """,
