@@ -147,7 +147,8 @@ def _run_file(path):
 
     module = _fresh_main()
     module.__file__ = path
-    module.__cached__ = None
+    if sys.version_info < (3, 15):
+        module.__cached__ = None  # a name that is no more
     with open(path, "rb") as file:
         source = pkgutil.read_code(file)
         if source is None:

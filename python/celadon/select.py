@@ -9,6 +9,7 @@ import errno
 import math
 import os
 import select as _stdlib
+import sys
 from time import monotonic
 
 from celadon._core import cancel_wait as _cancel_wait, poll as _poll
@@ -40,8 +41,11 @@ _WRITE = (
 )
 _SPECIAL = _stdlib.POLLPRI
 
-# The longest poll(2) can wait, in milliseconds.
-_INT_MAX = (1 << 31) - 1
+# The longest poll.poll() waits, in milliseconds: an int's worth, and since
+# 3.15 what fits into nanoseconds of 64 bits.
+_LONGEST = (1 << 31) - 1
+if sys.version_info >= (3, 15):
+    _LONGEST = ((1 << 63) - 1) // 1_000_000
 
 
 def _descriptor(thing):
@@ -154,7 +158,7 @@ class poll:
         None, or a negative timeout: wait as long as it takes.
         """
         if timeout is not None:
-            if not -_INT_MAX - 1 <= timeout <= _INT_MAX:
+            if not -_LONGEST - 1 <= timeout <= _LONGEST:
                 raise OverflowError("timeout is too large")
             timeout = None if timeout < 0 else timeout / 1000
         return _poll(list(self._events.items()), timeout)

@@ -40,8 +40,13 @@ timeout_overflow(void)
 static int
 read_seconds(PyObject *value, cel_time *timeout)
 {
-    if (PyFloat_Check(value)) {
-        double seconds = PyFloat_AS_DOUBLE(value);
+    /* Since 3.15 CPython takes whatever is a real number. */
+    if (PyFloat_Check(value) ||
+        (Py_Version >= 0x030F0000 && !PyLong_Check(value))) {
+        double seconds = PyFloat_AsDouble(value);
+        if (seconds == -1 && PyErr_Occurred()) {
+            return -1;
+        }
         if (isnan(seconds)) {
             PyErr_SetString(PyExc_ValueError,
                             "Invalid value NaN (not a number)");
@@ -75,13 +80,13 @@ sock_timeout_read(PyObject *value, cel_time *timeout)
         return 0;
     }
     if (read_seconds(value, timeout) < 0) {
-        if (Py_Version >= 0x030E0000 &&
+        if (Py_Version >= 0x030E0000 && Py_Version < 0x030F0000 &&
             PyErr_ExceptionMatches(PyExc_TypeError)) {
-            /* As CPython words it since 3.14. */
+            /* As CPython words it in 3.14 alone. */
             PyErr_Format(PyExc_TypeError,
-                         "'%.200s' object cannot be interpreted as an "
-                         "integer or float",
-                         Py_TYPE(value)->tp_name);
+                         "'%T' object cannot be interpreted as an integer "
+                         "or float",
+                         value);
         }
         return -1;
     }

@@ -48,6 +48,22 @@ parse_size(PyObject *const *args, Py_ssize_t nargs, const char *format,
     return 0;
 }
 
+/* Whether send() and sendall() take so many arguments; -1 with TypeError,
+   worded as CPython does since 3.15. */
+static int
+check_count(Py_ssize_t nargs, const char *format)
+{
+    bool few = nargs < 1;
+
+    if ((!few && nargs <= 2) || Py_Version < 0x030F0000) {
+        return 0;
+    }
+    PyErr_Format(PyExc_TypeError, "%s expected at %s, got %zd",
+                 strchr(format, ':') + 1,
+                 few ? "least 1 argument" : "most 2 arguments", nargs);
+    return -1;
+}
+
 /* The arguments (data, flags=0) of send() and sendall(); `view` is to be
    released. */
 static int
@@ -57,6 +73,9 @@ parse_data(PyObject *const *args, Py_ssize_t nargs, const char *format,
     *flags = 0;
     if (cel__likely(nargs == 1)) {
         return PyObject_GetBuffer(args[0], view, PyBUF_SIMPLE);
+    }
+    if (check_count(nargs, format) < 0) {
+        return -1;
     }
     return sock_parse(args, nargs, NULL, format, NULL, view, flags);
 }

@@ -218,7 +218,7 @@ def test_poll_mistakes(pair):
         "register": ("x",),
         "modify": (one, 1),
         "unregister": (one,),
-        "poll": (1 << 31,),
+        "poll": (1 << 62,),
     }.items():
         with pytest.raises(Exception) as theirs:
             getattr(stdlib.poll(), name)(*arguments)
@@ -231,6 +231,19 @@ def test_poll_mistakes(pair):
             stdlib.poll().register(one, mask)
         with pytest.raises(theirs.type):
             select.poll().register(one, mask)
+
+
+@pytest.mark.parametrize("timeout", [1 << 31, 1 << 43, 1 << 44, -(1 << 31)])
+def test_the_longest_poll(pair, timeout):
+    one, _ = pair
+    found = []
+    for poller in stdlib.poll(), select.poll():
+        poller.register(one, stdlib.POLLOUT)
+        try:
+            found.append(poller.poll(timeout))
+        except OverflowError:
+            found.append(OverflowError)
+    assert found[0] == found[1]
 
 
 def test_a_killed_poll_leaves_nothing_armed(pair):

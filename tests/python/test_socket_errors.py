@@ -1,6 +1,7 @@
 """Sockets of greenlets: errors, compared with the standard library's."""
 
 import errno
+import fractions
 import os
 import resource
 import socket as stdlib
@@ -168,6 +169,12 @@ CALLS = {
         "gettimeout closed": lambda a, b, c: (a.close(), a.gettimeout()),
         "settimeout past": lambda a, b, c: a.settimeout(-1),
         "settimeout str": lambda a, b, c: a.settimeout("x"),
+        "settimeout fraction": lambda a, b, c: (
+            a.settimeout(fractions.Fraction(3, 2)),
+            a.gettimeout(),
+        ),
+        "sendall nothing": lambda a, b, c: a.sendall(),
+        "sendall of three": lambda a, b, c: a.sendall(b"x", 0, 0),
         "settimeout complex": lambda a, b, c: a.settimeout(1j),
         "family": lambda a, b, c: (a.family, a.type, a.proto, c.family),
         "set attribute": lambda a, b, c: setattr(a, "family", 3),
