@@ -20,6 +20,7 @@
 #include "ext/farewell.h"
 #include "ext/fpenv.h"
 #include "ext/greenlet.h"
+#include "ext/pystate_loop.h"
 #include "ext/timeout.h"
 #include "sched/io.h"
 
@@ -133,6 +134,7 @@ int
 hub_park(struct hub *hub, cel_time deadline, const char *what)
 {
     struct glet *me = hub_current(hub);
+    struct pystate_loop loop;
     struct fpenv env;
 
     cel__assert(!PyErr_Occurred());
@@ -142,11 +144,13 @@ hub_park(struct hub *hub, cel_time deadline, const char *what)
     if (raise_pending(me) < 0) {
         return -1;
     }
+    pystate_loop_leave(hub->ts, &loop);
     fpenv_save(&env);
     pystate_save(hub->ts, &me->ps);
     int code = cel__park(hub->worker, deadline, what);
     pystate_load(hub->ts, &me->ps, &glet_coro(me)->stack);
     fpenv_load(&env);
+    pystate_loop_enter(hub->ts, &loop);
     return end_wait(hub, me, code, what);
 }
 
@@ -156,13 +160,16 @@ park_firmly(struct hub *hub, const char *what)
 {
     struct glet *me = hub_current(hub);
     PyObject *raised = celext_take_raised();
+    struct pystate_loop loop;
     struct fpenv env;
 
+    pystate_loop_leave(hub->ts, &loop);
     fpenv_save(&env);
     pystate_save(hub->ts, &me->ps);
     cel__park_firmly(hub->worker, what);
     pystate_load(hub->ts, &me->ps, &glet_coro(me)->stack);
     fpenv_load(&env);
+    pystate_loop_enter(hub->ts, &loop);
     hub_tidy(hub);
     if (raised != NULL) {
         celext_raise(raised);
@@ -173,6 +180,7 @@ int
 hub_yield(struct hub *hub)
 {
     struct glet *me = hub_current(hub);
+    struct pystate_loop loop;
     struct fpenv env;
 
     if (cel__unlikely(me->is_hub)) {
@@ -181,11 +189,13 @@ hub_yield(struct hub *hub)
     if (raise_pending(me) < 0) {
         return -1;
     }
+    pystate_loop_leave(hub->ts, &loop);
     fpenv_save(&env);
     pystate_save(hub->ts, &me->ps);
     int code = cel__yield(hub->worker);
     pystate_load(hub->ts, &me->ps, &glet_coro(me)->stack);
     fpenv_load(&env);
+    pystate_loop_enter(hub->ts, &loop);
     return end_wait(hub, me, code, "sleep");
 }
 
@@ -228,6 +238,7 @@ PyObject *
 hub_switch_out(struct hub *hub)
 {
     struct glet *me = hub_current(hub);
+    struct pystate_loop loop;
     struct fpenv env;
 
     if (me->is_hub) {
@@ -238,11 +249,13 @@ hub_switch_out(struct hub *hub)
         if (raise_pending(me) < 0) {
             return NULL;
         }
+        pystate_loop_leave(hub->ts, &loop);
         fpenv_save(&env);
         pystate_save(hub->ts, &me->ps);
         int code = cel__park(hub->worker, CEL_FOREVER, "switch");
         pystate_load(hub->ts, &me->ps, &glet_coro(me)->stack);
         fpenv_load(&env);
+        pystate_loop_enter(hub->ts, &loop);
         if (code == CEL__RESUMED && me->exc == NULL) {
             PyObject *value = me->value;
             me->value = NULL;

@@ -1,9 +1,7 @@
 """Signals: handlers run promptly, what they raise is for the main greenlet."""
 
 import signal
-import sys
 
-import pytest
 from support import check_script, run_script
 
 
@@ -218,11 +216,6 @@ def test_signal_handler_spawns():
     )
 
 
-@pytest.mark.xfail(
-    sys.version_info >= (3, 14),
-    reason="asyncio of 3.14 waits for ever in a patched process",
-    run=False,
-)
 def test_asyncio_runs_in_a_patched_process():
     check_script(
         """
