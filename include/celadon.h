@@ -8,6 +8,7 @@
 #define CELADON_H
 
 #include "celadon/base.h"
+#include "celadon/file.h"
 #include "celadon/gen.h"
 #include "celadon/net.h"
 #include "celadon/pool.h"

@@ -251,7 +251,8 @@ CEL_API CEL_NODISCARD ssize_t cel_sendmsg(int fd, const struct msghdr *msg,
 
 /**
  * Read up to `len` bytes from `fd`: a pipe, a terminal, a character device,
- * or a file, whose reads may keep the thread waiting for the disk.
+ * or a file, whose reads may keep the thread waiting for the disk (those of
+ * file.h don't).
  *
  * Suspends until there is something, all writers have closed, or `deadline`;
  * may suspend even so.  Returns the number of bytes, 0 at the end, or a

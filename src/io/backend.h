@@ -21,6 +21,7 @@
 #include "celadon/base.h"
 
 struct cel__loop;
+struct statx;
 
 /*
  * What an operation does; in comments the fields it reads.
@@ -41,6 +42,20 @@ enum cel__op_code {
                         addrlen */
     CEL__OP_CONNECT  /* the wait for a connect(2) in progress: nothing;
                         result: 0 or its error */
+};
+
+/*
+ * Operations on files, which nothing announces, so that only a backend with
+ * `files` takes them; in comments the fields they read.  They queue for
+ * nothing.  Values go on where those above may end.
+ */
+enum cel__fileop_code {
+    CEL__FILEOP_OPEN = 32, /* openat(2): fd, data (path), flags, len (mode) */
+    CEL__FILEOP_CLOSE,     /* close(2) */
+    CEL__FILEOP_READ,      /* pread(2), or read(2): buf, len, offset */
+    CEL__FILEOP_WRITE,     /* pwrite(2), or write(2): data, len, offset */
+    CEL__FILEOP_SYNC,      /* fsync(2); flags not 0: fdatasync(2) */
+    CEL__FILEOP_STAT       /* statx(2): fd, data (path), flags, status */
 };
 
 /* What a descriptor can be ready for; the values of poll(2). */
@@ -82,7 +97,7 @@ struct cel__op {
     int64_t result;
     /* `whole`: bytes so far, also where result is an error (backend). */
     size_t moved;
-    uint8_t code;  /* enum cel__op_code */
+    uint8_t code;  /* enum cel__op_code, enum cel__fileop_code */
     uint8_t state; /* enum cel__op_state (backend) */
     /* RECV, SEND, READ, WRITE: go on until all of `len` has moved, or the
        stream ends. */
@@ -102,12 +117,17 @@ struct cel__op {
         struct msghdr *msg;
         struct sockaddr *addr;
     };
-    socklen_t *addrlen;
+    union {
+        socklen_t *addrlen;
+        int64_t offset;       /* CEL__FILEOP_HERE: where the file stands */
+        struct statx *status; /* where to put it */
+    };
 };
 
 /* One backend.  Functions return 0 or a negative errno where not void. */
 struct cel__backend {
     const char *name;
+    bool files; /* it takes enum cel__fileop_code */
 
     /* Make loop->state and its kernel objects. */
     int (*open)(struct cel__loop *loop);

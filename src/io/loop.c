@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/fork.h"
+#include "io/fileop.h"
 #include "io/op.h"
 
 /* The best first. */
@@ -94,6 +95,7 @@ cel__loop_close(struct cel__loop *loop)
 int
 cel__loop_submit(struct cel__loop *loop, struct cel__op *op)
 {
+    cel__assert(!cel__fileop_is(op) || loop->backend->files);
     cel__list_init(&op->link);
     op->moved = 0;
     int err = loop->backend->submit(loop, op);
@@ -110,8 +112,10 @@ cel__loop_submit(struct cel__loop *loop, struct cel__op *op)
 bool
 cel__loop_try(struct cel__loop *loop, struct cel__op *op)
 {
+    if (cel__fileop_is(op)) {
+        return false; /* its call would block */
+    }
     struct cel__fd *entry = cel__fd_find(&loop->fds, op->fd);
-
     if (entry != NULL && op->code != CEL__OP_POLL &&
         !cel__list_empty(&entry->waiters[cel__fd_queue_of(cel__op_bit(op))])) {
         return false;

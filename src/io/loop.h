@@ -48,7 +48,8 @@ void cel__loop_close(struct cel__loop *loop);
  * Start `op`: code, fd, done and what the code reads are set, the rest is
  * zero.  Tries the system call at once where that may succeed.  Returns as
  * cel__backend.submit() does.  A POLL of a descriptor that can't be waited
- * for (a regular file) ends at once: it is always ready.
+ * for (a regular file) ends at once: it is always ready.  Operations on files
+ * are for backends with `files` only.
  */
 int cel__loop_submit(struct cel__loop *loop, struct cel__op *op);
 

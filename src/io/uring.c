@@ -40,6 +40,7 @@
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/fork.h"
+#include "io/fileop.h"
 #include "io/loop.h"
 #include "io/op.h"
 #include "io/readiness.h"
@@ -72,6 +73,7 @@ uring_open(struct cel__loop *loop)
         return -ENOMEM;
     }
     *state = (struct cel__uring){.owner = pthread_self()};
+    cel__list_init(&state->files);
     cel__list_init(&state->held);
     int err = cel__uring_ring_open(&state->ring, NSQES, &loop->reason);
     if (err < 0) {
@@ -184,12 +186,35 @@ try_call(const struct cel__uring *state, const struct cel__fd *entry,
 }
 
 static int
+submit_file(struct cel__loop *loop, struct cel__op *op)
+{
+    struct cel__uring *state = loop->state;
+
+    int err = cel__loop_after_fork(loop);
+    if (err < 0) {
+        return err;
+    }
+    struct cel__uring_sqe *sqe = cel__uring_ring_push(&state->ring);
+    if (sqe == NULL) {
+        return -ENOMEM;
+    }
+    cel__uring_op_post_file(op, sqe);
+    sqe->user_data = (uintptr_t)op;
+    state->nposted++;
+    cel__list_append(&state->files, &op->link);
+    return 0;
+}
+
+static int
 uring_submit(struct cel__loop *loop, struct cel__op *op)
 {
     struct cel__uring *state = loop->state;
-    struct cel__fd *entry = cel__fd_find(&loop->fds, op->fd);
 
     op->posted = CEL__OP_UNPOSTED;
+    if (cel__fileop_is(op)) {
+        return submit_file(loop, op);
+    }
+    struct cel__fd *entry = cel__fd_find(&loop->fds, op->fd);
     if (op->code == CEL__OP_POLL || entry == NULL || cel__op_never_waits(op)) {
         return cel__epoll_backend.submit(loop, op);
     }
@@ -223,8 +248,6 @@ static void
 uring_cancel(struct cel__loop *loop, struct cel__op *op, int result)
 {
     struct cel__uring *state = loop->state;
-    struct cel__fd *entry = cel__fd_find(&loop->fds, op->fd);
-    int queue = cel__readiness_queue(op);
 
     if (cel__unlikely(loop->forks != cel__fork_count()) &&
         cel__loop_after_fork(loop) < 0 && op->posted != CEL__OP_UNPOSTED) {
@@ -238,6 +261,12 @@ uring_cancel(struct cel__loop *loop, struct cel__op *op, int result)
         return;
     }
     cel__list_remove(&op->link);
+    if (cel__fileop_is(op)) {
+        cel__uring_cancel(loop, op, result);
+        return;
+    }
+    struct cel__fd *entry = cel__fd_find(&loop->fds, op->fd);
+    int queue = cel__readiness_queue(op);
     cel__uring_cancel(loop, op, result);
     advance(loop, entry, queue);
 }
@@ -272,14 +301,19 @@ op_ended(struct cel__loop *loop, const struct cel__uring_cqe *cqe)
 {
     struct cel__uring *state = loop->state;
     struct cel__op *op = (struct cel__op *)(uintptr_t)cqe->user_data;
-    struct cel__fd *entry = cel__fd_find(&loop->fds, op->fd);
-    int queue = cel__readiness_queue(op);
 
     if (cel__unlikely(op->state == CEL__OP_CANCELLED)) {
         cel__uring_cancel_ended(loop, op, cqe->res);
         return;
     }
     state->nposted--;
+    if (cel__fileop_is(op)) {
+        op->posted = CEL__OP_UNPOSTED;
+        cel__loop_finish(loop, op, cqe->res);
+        return;
+    }
+    struct cel__fd *entry = cel__fd_find(&loop->fds, op->fd);
+    int queue = cel__readiness_queue(op);
     if (!cel__uring_op_ended(entry, op, cqe)) {
         int err = post(state, entry, op,
                        op->result != -EAGAIN &&
@@ -351,6 +385,12 @@ renew(struct cel__loop *loop)
     state->sweep = false;
     while ((op = first(&state->held)) != NULL) {
         cel__uring_cancel_ended(loop, op, -ECANCELED);
+    }
+    /* How far the kernel came with these is not known, so not again. */
+    while ((op = first(&state->files)) != NULL) {
+        op->posted = CEL__OP_UNPOSTED;
+        state->nposted--;
+        cel__loop_finish(loop, op, -ECANCELED);
     }
     for (int fd = 0; (entry = cel__fd_next(&loop->fds, &fd)) != NULL; fd++) {
         for (int queue = CEL__FD_READ; queue <= CEL__FD_WRITE; queue++) {
@@ -468,6 +508,7 @@ uring_wake(struct cel__loop *loop)
 
 const struct cel__backend cel__uring_backend = {
     .name = "uring",
+    .files = true,
     .open = uring_open,
     .close = uring_close,
     .submit = uring_submit,

@@ -22,8 +22,8 @@
 #define CEL__URING_WATCH 1
 
 /*
- * Invariants: nposted counts the operations that are posted; those in `held`
- * are CANCELLED and posted.
+ * Invariants: nposted counts the operations that are posted; those in `files`
+ * are ARMED and posted, those in `held` CANCELLED and posted.
  */
 struct cel__uring {
     struct cel__epoll epoll; /* first: see epoll.h */
@@ -33,7 +33,8 @@ struct cel__uring {
     bool watching; /* the request that watches the epoll is there */
     bool busy;     /* the last poll ended several operations */
     bool sweep;    /* the kernel must be told (again) to cancel what is held */
-    struct cel__link held; /* cancelled, and not back from the kernel yet */
+    struct cel__link files; /* operations on files, which queue for nothing */
+    struct cel__link held;  /* cancelled, and not back from the kernel yet */
 };
 
 /*

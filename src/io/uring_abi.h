@@ -46,11 +46,17 @@
 
 enum cel__uring_opcode {
     CEL__URING_NOP = 0,
+    CEL__URING_FSYNC = 3,
     CEL__URING_POLL_ADD = 6,
     CEL__URING_SENDMSG = 9,
     CEL__URING_RECVMSG = 10,
     CEL__URING_ACCEPT = 13,
     CEL__URING_ASYNC_CANCEL = 14,
+    CEL__URING_OPENAT = 18,
+    CEL__URING_CLOSE = 19,
+    CEL__URING_STATX = 21,
+    CEL__URING_READ = 22,
+    CEL__URING_WRITE = 23,
     CEL__URING_SEND = 26,
     CEL__URING_RECV = 27
 };
@@ -60,6 +66,9 @@ enum cel__uring_opcode {
 
 /* sqe.len of POLL_ADD: a completion for each edge, until cancelled. */
 #define CEL__URING_POLL_MULTI (1u << 0)
+
+/* sqe.op_flags of FSYNC: as fdatasync(2). */
+#define CEL__URING_SYNC_DATA (1u << 0)
 
 /* cqe.flags */
 #define CEL__URING_CQE_MORE     (1u << 1) /* the request goes on */

@@ -96,7 +96,8 @@ cel__uring_cancel_ended(struct cel__loop *loop, struct cel__op *op,
     int64_t result = op->result;
 
     state->nposted--;
-    if (res == -ECANCELED) {
+    /* Interrupted: an operation on a file, by the cancelling. */
+    if (res == -ECANCELED || res == -EINTR) {
         op->posted = CEL__OP_UNPOSTED;
     }
     else if (cel__uring_op_ended(NULL, op, &cqe)) {

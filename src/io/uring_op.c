@@ -18,7 +18,9 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
+#include "io/fileop.h"
 #include "io/op.h"
 
 /* The most bytes that one call moves (the kernel's MAX_RW_COUNT, 64 KiB
@@ -123,6 +125,45 @@ cel__uring_op_post(const struct cel__fd *entry, struct cel__op *op,
     }
 }
 
+void
+cel__uring_op_post_file(struct cel__op *op, struct cel__uring_sqe *sqe)
+{
+    size_t len = op->len < CEL__FILEOP_MOST ? op->len : CEL__FILEOP_MOST;
+
+    op->posted = CEL__OP_POSTED_CALL;
+    sqe->fd = op->fd;
+    switch ((enum cel__fileop_code)op->code) {
+    case CEL__FILEOP_CLOSE:
+        sqe->opcode = CEL__URING_CLOSE;
+        break;
+    case CEL__FILEOP_SYNC:
+        sqe->opcode = CEL__URING_FSYNC;
+        sqe->op_flags = op->flags != 0 ? CEL__URING_SYNC_DATA : 0;
+        break;
+    case CEL__FILEOP_READ:
+    case CEL__FILEOP_WRITE:
+        sqe->opcode = op->code == CEL__FILEOP_READ ? CEL__URING_READ
+                                                   : CEL__URING_WRITE;
+        sqe->addr = (uintptr_t)op->data;
+        sqe->len = (uint32_t)len;
+        sqe->off = (uint64_t)op->offset;
+        break;
+    case CEL__FILEOP_STAT:
+        sqe->opcode = CEL__URING_STATX;
+        sqe->addr = (uintptr_t)op->data;
+        sqe->len = STATX_BASIC_STATS;
+        sqe->op_flags = (uint32_t)op->flags;
+        sqe->off = (uintptr_t)op->status;
+        break;
+    case CEL__FILEOP_OPEN:
+        sqe->opcode = CEL__URING_OPENAT;
+        sqe->addr = (uintptr_t)op->data;
+        sqe->len = (uint32_t)op->len;
+        sqe->op_flags = (uint32_t)op->flags;
+        break;
+    }
+}
+
 bool
 cel__uring_op_ended(struct cel__fd *entry, struct cel__op *op,
                     const struct cel__uring_cqe *cqe)
@@ -131,6 +172,9 @@ cel__uring_op_ended(struct cel__fd *entry, struct cel__op *op,
 
     op->posted = CEL__OP_UNPOSTED;
     op->result = cqe->res;
+    if (cel__fileop_is(op)) {
+        return true;
+    }
     if (cqe->res < 0) {
         return cqe->res != -EAGAIN && cqe->res != -EINTR;
     }

@@ -33,6 +33,9 @@ void cel__uring_op_poll(struct cel__uring_sqe *sqe, int fd, uint32_t events);
 void cel__uring_op_post(const struct cel__fd *entry, struct cel__op *op,
                         bool is_call, struct cel__uring_sqe *sqe);
 
+/* The same for an operation on a file. */
+void cel__uring_op_post_file(struct cel__op *op, struct cel__uring_sqe *sqe);
+
 /*
  * The request of `op` has ended as `cqe` says.  `entry` is NULL where its
  * descriptor was forgotten meanwhile.  Returns whether `op` has ended: result
