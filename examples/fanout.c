@@ -15,17 +15,17 @@ static long nok;
 static void
 call(void *arg)
 {
-    const struct addrinfo *server = arg;
     cel_time deadline = cel_after(10 * CEL_SEC);
     char buf[] = "hello, is anybody there?";
     ssize_t len = sizeof(buf);
+    int fd = -1;
 
-    int fd = cel_connect(server->ai_addr, server->ai_addrlen, deadline);
-    if (fd >= 0) {
-        nok += cel_send_all(fd, buf, sizeof(buf), deadline) == len &&
-               cel_recv_all(fd, buf, sizeof(buf), deadline) == len;
-        cel_close(fd);
+    for (struct addrinfo *at = arg; fd < 0 && at != NULL; at = at->ai_next) {
+        fd = cel_connect(at->ai_addr, at->ai_addrlen, deadline);
     }
+    nok += fd >= 0 && cel_send_all(fd, buf, sizeof(buf), deadline) == len &&
+           cel_recv_all(fd, buf, sizeof(buf), deadline) == len;
+    cel_close(fd);
 }
 
 static int
