@@ -285,3 +285,56 @@ def test_with_each_backend(backend):
         env={"CELADON_BACKEND": backend},
     )
     assert ended.out == "caught\n"
+
+
+def test_what_a_handler_raises_comes_out_of_a_socket_call():
+    """As on CPython, where the call is interrupted and the handler run."""
+    ended = run_script(
+        """
+        import signal, socket, threading, time
+
+        class Alarm(Exception):
+            pass
+
+        def ring(number, frame):
+            raise Alarm
+
+        def busy():
+            while True:
+                one.send(b"x")
+                other.recv(1)
+
+        signal.signal(signal.SIGALRM, ring)
+        a, b = socket.socketpair()
+        one, other = socket.socketpair()
+        listener = socket.create_server(("127.0.0.1", 0))
+        plain = socket.socket(type=socket.SOCK_DGRAM)
+        plain.bind(("127.0.0.1", 0))
+        full = socket.create_connection(listener.getsockname())
+        peer = listener.accept()
+        calls = [
+            lambda: a.recv(1),
+            lambda: a.recv_into(bytearray(1)),
+            lambda: a.recvmsg(1),
+            lambda: a.makefile("rb").read(1),
+            lambda: full.sendall(bytes(10_000_000)),
+            lambda: plain.recvfrom(1),
+            listener.accept,
+        ]
+        def interrupted(call):
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
+            try:
+                call()
+            except Alarm:
+                return True
+        # Alone; with a timeout; and while others are busy, so that the
+        # handler runs in another greenlet.
+        rung = [interrupted(call) for call in calls]
+        a.settimeout(100)
+        rung += [interrupted(call) for call in calls[:4]]
+        threading.Thread(target=busy, daemon=True).start()
+        rung += [interrupted(call) for call in calls]
+        print(rung == [True] * 18)
+        """
+    )
+    assert ended.out == "True\n" and ended.err == ""
