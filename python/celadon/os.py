@@ -2,7 +2,8 @@
 
 fork() leaves the child with the greenlet that called it; see reinit().
 Children are waited for through pidfds, so no SIGCHLD handler is needed and
-nobody else's child is reaped.  read() and write() wait for descriptors that
+nobody else's child is reaped; who waits for any child waits for those that
+/proc lists.  read() and write() wait for descriptors that
 can be waited for (pipes, terminals, sockets) and are in blocking mode; for
 others they are the system's own.
 """
@@ -12,7 +13,7 @@ import os
 import select
 from fcntl import F_GETFL, fcntl
 
-from celadon._core import get_hub, getcurrent, sleep
+from celadon._core import get_hub, getcurrent, poll as _poll, sleep
 
 __all__ = [
     "fork",
@@ -41,6 +42,13 @@ _CHUNK = select.PIPE_BUF
 # Between two looks at children that no pidfd stands for.
 _FIRST_PAUSE, _LAST_PAUSE = 0.001, 0.05
 
+# Who waits for any child asks again so often which there are: one that was
+# made meanwhile may end first.
+_CHILDREN_ANEW = 0.25
+
+# Of more children than this no pidfds are opened.
+_MOST_CHILDREN = 100
+
 
 def _may_wait():
     """The hub, unless it is what runs: callbacks must not wait."""
@@ -61,31 +69,74 @@ def forkpty():
     return _forkpty()
 
 
-def _await_child(hub, pid):
-    """Wait until the child *pid* has ended; whether that was possible."""
+def _children():
+    """The numbers of this process's children; none where /proc is silent."""
+    tasks = f"/proc/{os.getpid()}/task"
+    pids = []
+    for task in os.listdir(tasks) if os.path.isdir(tasks) else ():
+        try:
+            with open(f"{tasks}/{task}/children") as file:
+                pids += map(int, file.read().split())
+        except OSError:
+            pass  # a thread that has just ended, or an old kernel
+    return pids
+
+
+def _is_meant(pid, wanted):
+    """Whether waitpid(wanted) would take the child *pid*."""
+    if wanted in (pid, -1):
+        return True
     try:
-        fd = os.pidfd_open(pid)
+        return os.getpgid(pid) == (-wanted or os.getpgrp())
+    except OSError:
+        return False
+
+
+def _await_child(wanted):
+    """Wait until a child that waitpid(*wanted*) would take has ended.
+
+    Returns those that have; none where it is time to see who else there is;
+    None where there is nothing to wait for.
+    """
+    pids = [wanted] if wanted > 0 else _children()
+    if len(pids) > _MOST_CHILDREN:
+        return None
+    fds = []
+    try:
+        for pid in pids:
+            if _is_meant(pid, wanted):
+                fds.append(os.pidfd_open(pid))
+        if not fds:
+            return None
+        limit = None if wanted > 0 else _CHILDREN_ANEW
+        return _poll([(fd, select.POLLIN) for fd in fds], limit)
     except (OSError, AttributeError):
         # Not a child of ours any more, an old kernel, or no descriptor
         # left: the caller finds out, or looks again and again.
-        return False
-    try:
-        hub.wait_fd(fd, select.POLLIN)
+        return None
     finally:
-        os.close(fd)
-    return True
+        for fd in fds:
+            os.close(fd)
 
 
-def _until(hub, pid, look, nothing):
-    """Call *look* until it returns something other than *nothing*."""
+def _until(wanted, look, nothing):
+    """Call *look* until it returns something other than *nothing*.
+
+    *wanted* is whose end it looks for, as for waitpid(); None: for other
+    things, which no pidfd tells.
+    """
     pause = _FIRST_PAUSE
+    in_vain = False
     while True:
         result = look()
         if not nothing(result):
             return result
-        if pid <= 0 or not _await_child(hub, pid):
+        ended = None if wanted is None else _await_child(wanted)
+        # One may have ended that is not for us to take.
+        if ended is None or (ended and in_vain):
             sleep(pause)
             pause = min(pause * 2, _LAST_PAUSE)
+        in_vain = bool(ended)
 
 
 def _only_ends(options):
@@ -99,8 +150,7 @@ def waitpid(pid, options, /):
     if options & os.WNOHANG or hub is None:
         return _waitpid(pid, options)
     return _until(
-        hub,
-        pid if _only_ends(options) else 0,
+        pid if _only_ends(options) else None,
         lambda: _waitpid(pid, options | os.WNOHANG),
         lambda result: result[0] == 0,
     )
@@ -117,8 +167,7 @@ def wait4(pid, options):
     if options & os.WNOHANG or hub is None:
         return _wait4(pid, options)
     return _until(
-        hub,
-        pid if _only_ends(options) else 0,
+        pid if _only_ends(options) else None,
         lambda: _wait4(pid, options | os.WNOHANG),
         lambda result: result[0] == 0,
     )
@@ -135,9 +184,9 @@ def waitid(idtype, id, options, /):
     if options & os.WNOHANG or hub is None:
         return _waitid(idtype, id, options)
     ends = options & (os.WEXITED | os.WSTOPPED | os.WCONTINUED) == os.WEXITED
+    wanted = {os.P_PID: id, os.P_ALL: -1}.get(idtype) if ends else None
     return _until(
-        hub,
-        id if ends and idtype == os.P_PID else 0,
+        wanted,
         lambda: _waitid(idtype, id, options | os.WNOHANG),
         lambda result: result is None,
     )

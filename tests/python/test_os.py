@@ -65,6 +65,52 @@ except ChildProcessError:
     )
 
 
+def test_any_child_is_waited_for_without_asking_again_and_again():
+    """A child that ends is seen at once, also one that was made later."""
+    check_script(
+        TICKER
+        + """
+# sleep() of ours would be how to ask again and again.
+import celadon.os
+def refuse(seconds):
+    raise AssertionError(seconds)
+celadon.os.sleep = refuse
+pid = child_of_five_ticks(1)
+print(os.wait() == (pid, 256))
+pid = child_of_five_ticks(2)
+print(os.waitpid(0, 0) == (pid, 512))
+pid = child_of_five_ticks(3)
+print(os.waitid(os.P_ALL, 0, os.WEXITED).si_pid == pid)
+first = child(0, 100)
+later = []
+def make():
+    time.sleep(0.02)
+    later.append(child_of_five_ticks(4))
+threading.Thread(target=make).start()
+print(os.wait3(0)[0] == later[0])
+os.kill(first, 9)
+print(os.wait()[0] == first)
+""",
+        "True True True True True",
+    )
+
+
+def test_children_of_another_group_are_not_waited_for():
+    check_script(
+        TICKER
+        + """
+other = child()
+os.setpgid(other, other)
+own = child_of_five_ticks(5)
+while os.waitid(os.P_PID, other, os.WEXITED | os.WNOWAIT) is None:
+    pass
+print(os.waitpid(0, 0)[0] == own)
+print(os.waitpid(-other, 0)[0] == other)
+""",
+        "True True",
+    )
+
+
 def test_reading_and_writing_pipes_lets_others_run():
     check_script(
         """
