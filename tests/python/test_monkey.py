@@ -404,3 +404,123 @@ def test_the_hub_of_a_patched_process_serves_selectors_and_poll():
         """,
         "1 1 1",
     )
+
+
+EARLY_SOCKETS = """
+import errno, gc, os, socket, sys
+class Mine(socket.socket):
+    def recv(self, size):
+        return super().recv(size) + b"!"
+listener = socket.create_server(("127.0.0.1", 0))
+a, b = socket.socketpair()
+timed, other = socket.socketpair()
+timed.settimeout(0.01)
+file = b.makefile("rb", 0)
+mine = Mine(fileno=os.dup(b.fileno()))
+mine.note = 1
+shown = repr(a)
+from celadon.monkey import patch_all
+patch_all()
+import threading, time
+def background(call, *args):
+    def run():
+        try:
+            done.append(call(*args))
+        except OSError as error:
+            done.append(error.errno or type(error))
+    done = []
+    thread = threading.Thread(target=run)
+    thread.start()
+    time.sleep(0)
+    return thread, done
+def finished(thread, done):
+    thread.join()
+    return done
+"""
+
+
+def test_sockets_made_before_cooperate():
+    """Each of these calls would stop the only thread there is for good."""
+    check_script(
+        EARLY_SOCKETS
+        + """
+waiting = background(listener.accept)
+client = socket.create_connection(listener.getsockname())
+[(served, address)] = finished(*waiting)
+print(address == client.getsockname(), type(served) is socket.socket)
+for read in b.recv, file.read, mine.recv:
+    waiting = background(read, 10)
+    a.send(b"hello")
+    print(finished(*waiting))
+data = bytes(5_000_000)
+waiting = background(a.sendall, data)
+got = 0
+while got < len(data):
+    got += b.recv_into(bytearray(1 << 16))
+print(finished(*waiting))
+copy = b.dup()
+waiting = background(copy.recvfrom, 3)
+a.sendmsg([b"xyz"])
+print(finished(*waiting), type(copy) is socket.socket)
+""",
+        """
+        True True [b'hello'] [b'hello'] [b'hello!'] [None]
+        [(b'xyz', None)] True
+        """,
+        patched=False,
+    )
+
+
+def test_sockets_made_before_keep_their_ways():
+    check_script(
+        EARLY_SOCKETS
+        + """
+try:
+    timed.recv(1)
+except TimeoutError as error:
+    print(error)
+print(timed.timeout, timed.gettimeout(), a.timeout, a.getblocking())
+timed.settimeout(0)
+try:
+    timed.recv(1)
+except BlockingIOError:
+    print("again")
+print(isinstance(mine, Mine), mine.note, repr(a) == shown)
+waiting = background(a.recv, 1)
+a.close()
+print(finished(*waiting) == [errno.EBADF], a.fileno())
+fd = timed.detach()
+print(os.get_blocking(fd), timed.fileno())
+os.close(fd)
+fd = other.fileno()
+del other
+try:
+    os.fstat(fd)
+except OSError:
+    print("closed")
+""",
+        """
+        timed out 0.01 0.01 None True again True 1 True True -1
+        False -1 closed
+        """,
+        patched=False,
+        fails=False,
+    )
+
+
+def test_tls_sockets_made_before_are_said():
+    ended = run_script(
+        """
+        import socket, ssl
+        a, b = socket.socketpair()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        tls = context.wrap_socket(a, do_handshake_on_connect=False)
+        from celadon.monkey import patch_all
+        patch_all()
+        print(type(b).recv is not type(tls).recv)
+        """,
+        patched=False,
+    )
+    assert ended.out == "True\n"
+    assert "1 sockets were made before patch_all()" in ended.err

@@ -112,7 +112,7 @@ def patch_socket(dns=True, aggressive=True):
     if _patch("socket"):
         from celadon.monkey import _socket
 
-        _socket.warn_of_existing()
+        _socket.adopt_existing()
     if dns:
         patch_dns()
 
