@@ -384,7 +384,7 @@ core_exec(PyObject *module)
         }
     }
     (void)cel__log_set(say);
-    return pystate_check(module);
+    return pystate_check();
 }
 
 static PyModuleDef_Slot core_slots[] = {

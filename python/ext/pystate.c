@@ -1,25 +1,99 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The import-time check that the thread state is laid out as we know it.
+ * Whether the thread state is laid out as it was where this was compiled.
  *
- * A greenlet is run through everything that is switched: frames, a handled
- * exception, a context variable and recursion.  An interpreter with another
- * layout would crash or mix them up here, before anything depends on it.
+ * CPython appends fields to it within a minor version, which is harmless, and
+ * rearranges it between them; vendors change both.  From 3.13 on the running
+ * interpreter says in its debug offsets where the fields are; before, only
+ * their values can be looked at.  What passes is then tried (pystate_trial.c).
  *
  * Threads: with the GIL.
+ *
+ * Tests: tests/python/test_layout.py
  */
 #include "ext/pystate.h"
 
-#include "ext/greenlet.h"
+#include <stddef.h>
+#include <string.h>
 
-/* The minor version that is running, not the one compiled against. */
-static bool
-same_version(void)
+/* What this was compiled for.  Volatile, so that it is read at run time: the
+   test changes it in a copy of the extension, which must then be refused. */
+struct layout {
+    char mark[16]; /* by which the test finds it */
+    uint64_t version;
+    uint64_t interp; /* offsets in the thread state */
+    uint64_t frame;
+    uint64_t chunk;
+    uint64_t size; /* the least that it may have */
+};
+
+#if PY_VERSION_HEX >= 0x030D0000
+#define FRAME_AT offsetof(PyThreadState, current_frame)
+#else
+#define FRAME_AT offsetof(PyThreadState, cframe)
+#endif
+
+static const volatile struct layout compiled = {
+    .mark = "celadon layout:",
+    .version = PY_VERSION_HEX >> 16,
+    .interp = offsetof(PyThreadState, interp),
+    .frame = FRAME_AT,
+    .chunk = offsetof(PyThreadState, datastack_chunk),
+    .size = offsetof(PyThreadState, context_ver) + sizeof(uint64_t),
+};
+
+#if PY_VERSION_HEX >= 0x030D0000
+
+/* The start of the debug offsets: _Py_DebugOffsets in pycore_runtime.h, from
+   3.14 on in pycore_debug_offsets.h.  It is there for debuggers, hence stable
+   within a minor version. */
+struct debug_offsets {
+    char cookie[8];
+    uint64_t version;
+    uint64_t free_threaded;
+    uint64_t of_runtime[3];
+    uint64_t of_interp[PYSTATE_OF_INTERP];
+    uint64_t size;
+    uint64_t prev;
+    uint64_t next;
+    uint64_t interp;
+    uint64_t current_frame;
+    uint64_t others[8];
+};
+
+/* Weak: an interpreter may be linked so that it is out of reach. */
+extern const struct debug_offsets _PyRuntime
+    __attribute__((weak, visibility("default")));
+
+/* What does not fit, for people; NULL: all does. */
+static const char *
+misfit(void)
 {
-    return (Py_Version >> 16) == (PY_VERSION_HEX >> 16);
+    const struct debug_offsets *running = &_PyRuntime;
+    size_t first = offsetof(struct debug_offsets, size);
+
+    if (running == NULL) {
+        return NULL;
+    }
+    if (memcmp(running->cookie, "xdebugpy", 8) != 0 ||
+        running->version >> 16 != compiled.version) {
+        return "it does not say how it is laid out";
+    }
+    uint64_t chunk;
+    memcpy(&chunk,
+           (const char *)running + first + PYSTATE_CHUNK_AT * sizeof(uint64_t),
+           sizeof(chunk));
+    if (running->interp != compiled.interp ||
+        running->current_frame != compiled.frame || chunk != compiled.chunk ||
+        running->size < compiled.size) {
+        return "the fields of its thread state are elsewhere";
+    }
+    return NULL;
 }
 
-/* Fields whose place an appended or removed one would shift. */
+#else
+
+/* Whether the fields hold what they should, were they where we look. */
 static bool
 plausible(PyThreadState *ts)
 {
@@ -28,22 +102,43 @@ plausible(PyThreadState *ts)
     char *limit = (char *)ts->datastack_limit;
 
     return ts->interp == PyInterpreterState_Get() && ts->exc_info != NULL &&
-           chunk <= top && top <= limit &&
+           ts->cframe != NULL && chunk <= top && top <= limit &&
            (chunk == NULL ||
             (size_t)(limit - chunk) == ts->datastack_chunk->size);
 }
 
-int
-pystate_check(PyObject *module)
+static const char *
+misfit(void)
 {
-    (void)module;
-    if (same_version() && plausible(PyThreadState_Get())) {
+    if (compiled.interp == offsetof(PyThreadState, interp) &&
+        plausible(PyThreadState_Get())) {
+        return NULL;
+    }
+    return "the fields of its thread state are elsewhere";
+}
+
+#endif
+
+int
+pystate_check(void)
+{
+    const char *why = (Py_Version >> 16) != compiled.version
+                          ? "it is another version"
+                          : misfit();
+
+    if (why == NULL && pystate_trial()) {
         return 0;
+    }
+    if (PyErr_Occurred()) {
+        return -1;
     }
     PyErr_Format(PyExc_ImportError,
                  "this celadon was built for CPython %d.%d and does not know "
-                 "the interpreter it runs on (%s); install a celadon built "
-                 "for it",
-                 PY_MAJOR_VERSION, PY_MINOR_VERSION, Py_GetVersion());
+                 "the interpreter it runs on (%s): %s. Build it for this one: "
+                 "pip install --force-reinstall --no-cache-dir "
+                 "--no-binary celadon celadon",
+                 (int)(compiled.version >> 8), (int)(compiled.version & 0xff),
+                 Py_GetVersion(),
+                 why != NULL ? why : "a trial of switching failed");
     return -1;
 }

@@ -147,7 +147,11 @@ pystate_end(PyThreadState *ts, struct pystate *state)
  * Refuse an interpreter whose thread state is not the one this was compiled
  * for.  Returns 0, or -1 with ImportError.
  */
-int pystate_check(PyObject *module);
+int pystate_check(void);
+
+/* Whether switching works in this interpreter, tried on a stack made for it.
+   false: it does not, or with MemoryError it could not be tried. */
+bool pystate_trial(void);
 
 /* The topmost frame object of a suspended greenlet, new, or NULL. */
 static inline PyObject *

@@ -14,6 +14,10 @@
 #error "celadon does not support free-threaded builds yet"
 #endif
 
+/* Among the debug offsets, see pystate.c. */
+#define PYSTATE_OF_INTERP 13
+#define PYSTATE_CHUNK_AT  7
+
 /* For both see pystate_312.h. */
 #define PYSTATE_STACK   ((size_t)6 * 1024 * 1024)
 #define PYSTATE_C_LEVEL 700

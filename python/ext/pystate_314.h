@@ -1,102 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CPython 3.14.  See pystate.h for what is asked of this file.
+ * CPython 3.14.  See pystate_since_314.h.
  *
- * Mirrors struct _ts in Include/cpython/pystate.h.  Recursion in C is bounded
- * by the stack's addresses, which must be those of the stack we are on: on a
- * foreign stack destructors of containers would be put off for ever
- * (Objects/object.c, _Py_Dealloc).  PyUnstable_ThreadState_SetStackProtection
- * is of 3.14.1 (gh-139653).
- *
- * current_executor: a suspended frame may return into JIT code that only this
- * field keeps alive (Include/internal/pycore_optimizer.h), so it is held by a
- * reference while the greenlet is suspended; without one every run of the
- * reference's jit.py crashed.
+ * PyUnstable_ThreadState_SetStackProtection is of 3.14.1 (gh-139653).
  */
 #ifndef CELEXT_PYSTATE_314_H
 #define CELEXT_PYSTATE_314_H
 
-#ifdef Py_GIL_DISABLED
-#error "celadon does not support free-threaded builds yet"
-#endif
 #if PY_VERSION_HEX < 0x030E0100
 #error "celadon needs CPython 3.14.1 or newer: 3.14.0 has no stack protection"
 #endif
 
-#define PYSTATE_STACK ((size_t)512 * 1024)
+/* Among the debug offsets, see pystate.c. */
+#define PYSTATE_OF_INTERP 16
+#define PYSTATE_CHUNK_AT  7
 
-struct pystate_own {
-    struct _PyInterpreterFrame *frame;
-    PyObject *executor; /* current_executor; a reference while suspended */
-    int depth;          /* py_recursion_limit - py_recursion_remaining */
-    int tracing;
-    int event; /* what_event */
-};
-
-static inline void
-pystate_own_protect(PyThreadState *ts, const struct cel__stack *stack)
+static inline struct _PyInterpreterFrame *
+pystate_own_bottom(PyThreadState *ts)
 {
-    if (stack->low == NULL) {
-        PyUnstable_ThreadState_ResetStackProtection(ts);
-    }
-    else {
-        /* Fails only for stacks below 48 KiB, which ours never are. */
-        (void)PyUnstable_ThreadState_SetStackProtection(
-            ts, stack->low, (size_t)(stack->top - stack->low));
-    }
+    (void)ts;
+    return NULL;
 }
 
 static inline void
-pystate_own_save(PyThreadState *ts, struct pystate_own *own)
+pystate_own_switched(PyThreadState *ts)
 {
-    own->frame = ts->current_frame;
-    own->executor = Py_XNewRef(ts->current_executor);
-    own->depth = ts->py_recursion_limit - ts->py_recursion_remaining;
-    own->tracing = ts->tracing;
-    own->event = ts->what_event;
+    (void)ts;
 }
 
-static inline void
-pystate_own_load(PyThreadState *ts, struct pystate_own *own,
-                 const struct cel__stack *stack)
-{
-    ts->current_frame = own->frame;
-    ts->current_executor = own->executor;
-    ts->py_recursion_remaining = ts->py_recursion_limit - own->depth;
-    ts->tracing = own->tracing;
-    ts->what_event = own->event;
-    pystate_own_protect(ts, stack);
-    Py_CLEAR(own->executor);
-}
-
-static inline void
-pystate_own_begin(PyThreadState *ts, struct pystate_own *own,
-                  const struct cel__stack *stack)
-{
-    own->executor = NULL;
-    ts->current_frame = NULL;
-    ts->current_executor = NULL;
-    ts->py_recursion_remaining = ts->py_recursion_limit;
-    ts->tracing = 0;
-    ts->what_event = -1;
-    pystate_own_protect(ts, stack);
-}
-
-static inline void
-pystate_own_end(PyThreadState *ts, struct pystate_own *own)
-{
-    (void)own;
-    ts->current_frame = NULL;
-}
-
-static inline void
-pystate_own_swap_frame(PyThreadState *ts, struct pystate_own *own)
-{
-    struct _PyInterpreterFrame *frame = ts->current_frame;
-
-    ts->current_frame = own->frame;
-    own->frame = frame;
-}
+#include "ext/pystate_since_314.h"
 
 static inline int
 pystate_own_nesting(const PyThreadState *ts)
