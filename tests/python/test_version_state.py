@@ -374,6 +374,48 @@ def test_a_switch_in_a_trace_function_blinds_nobody(quiet):
     other.throw()
 
 
+@pytest.mark.parametrize("backend", ["settrace", "monitoring"])
+def test_a_debugger_may_switch_where_it_stops(quiet, backend):
+    import bdb
+
+    if backend == "monitoring" and sys.version_info < (3, 14):
+        pytest.skip("bdb has no backends before 3.14")
+
+    class Debugger(bdb.Bdb):
+        def user_line(self, frame):
+            name, i = frame.f_code.co_name, frame.f_locals.get("i")
+            self.set_continue()
+            if i is not None:
+                stops.append((name, i))
+            if i is not None and name == "first":
+                other.switch()
+
+    def first():
+        for i in range(3):
+            last = i  # stops here
+        return last
+
+    def second():
+        for i in range(3):
+            last = i  # stops here too
+            main.switch()
+        return last
+
+    stops = []
+    main = getcurrent()
+    other = greenlet(second)
+    options = {"backend": backend} if sys.version_info >= (3, 14) else {}
+    debugger = Debugger(**options)
+    for function, ahead in ((first, 2), (second, 2)):
+        line = function.__code__.co_firstlineno + ahead
+        assert debugger.set_break(__file__, line) is None
+    assert debugger.runcall(first) == 2
+    assert other.switch() == 2
+    assert stops == [
+        (name, i) for i in range(3) for name in ("first", "second")
+    ]
+
+
 def test_tracing_set_while_one_is_suspended(quiet):
     seen = []
 
