@@ -4,7 +4,7 @@ import os
 import sys
 
 USAGE = """\
-usage: python -m {prog} [--no-PART ...] [--sys] [-v] PROGRAM [ARGUMENT ...]
+usage: python -m {prog} [OPTION ...] PROGRAM [ARGUMENT ...]
 
 Patch the standard library so that blocking code becomes cooperative, then
 run the program as python itself would.  PROGRAM is one of
@@ -15,6 +15,8 @@ run the program as python itself would.  PROGRAM is one of
 
 options:
   --no-PART         leave a part alone: {parts}
+  --no-patch        leave all of it alone
+  --dropin          let import {names} give Celadon's
   --sys             let reading standard input cooperate too
   -v, --verbose     say what is patched
   -V, --version     print the version and exit
@@ -47,7 +49,9 @@ class _Command:
     """A command line, understood."""
 
     def __init__(self, arguments):
-        self.patch = {}
+        self.patched = True
+        self.patch = {}  # arguments of patch_all()
+        self.dropin = False
         self.verbose = False
         self.answer = None  # what to print instead of running anything
         self.kind = None  # "file", "-m" or "-c"
@@ -82,6 +86,10 @@ class _Command:
             self.answer = "version"
         elif word in ("-v", "--verbose"):
             self.verbose = True
+        elif word == "--dropin":
+            self.dropin = True
+        elif word == "--no-patch":
+            self.patched = False
         elif word == "--sys":
             self.patch["sys"] = True
         elif name != word and name in _parts():
@@ -210,6 +218,30 @@ def _fail(prog, text):
     return 2
 
 
+def _print_usage(prog):
+    from celadon import dropin
+
+    parts = ", ".join(_parts())
+    names = " or ".join(dropin.NAMES)
+    print(USAGE.format(prog=prog, parts=parts, names=names), end="")
+
+
+def _prepare(command, prog):
+    """Do what the command line wants done before the program."""
+    if command.dropin:
+        from celadon import dropin
+
+        dropin.activate()
+    if not command.patched:
+        return
+    from celadon import monkey
+
+    monkey.patch_all(**command.patch)
+    if command.verbose:
+        for module, items in monkey.saved.items():
+            print(f"{prog}: {module}:", *sorted(items), file=sys.stderr)
+
+
 def main(arguments=None, prog="celadon"):
     """Patch and run as the command line says; returns an exit code."""
     try:
@@ -217,7 +249,7 @@ def main(arguments=None, prog="celadon"):
     except _Usage as error:
         return _fail(prog, error)
     if command.answer == "help":
-        print(USAGE.format(prog=prog, parts=", ".join(_parts())), end="")
+        _print_usage(prog)
         return 0
     if command.answer == "version":
         from celadon import __version__
@@ -230,12 +262,7 @@ def main(arguments=None, prog="celadon"):
             f"can't open file {os.path.abspath(command.program)!r}: no such "
             "file",
         )
-    from celadon import monkey
-
-    monkey.patch_all(**command.patch)
-    if command.verbose:
-        for module, items in monkey.saved.items():
-            print(f"{prog}: {module}:", *sorted(items), file=sys.stderr)
+    _prepare(command, prog)
     _run(command)
     return 0
 

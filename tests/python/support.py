@@ -26,8 +26,12 @@ class Ended:
         return f"exit code {self.code}\n{self.out}\n{self.err}"
 
 
-def run_python(*arguments, timeout=20, stdin="", cwd=None, env=None):
-    """Run this interpreter with *arguments*; return how it ended.
+def run_python(
+    *arguments, timeout=20, stdin="", cwd=None, env=None, executable=None
+):
+    """Run this interpreter, or *executable*, with *arguments*.
+
+    Returns how it ended.
 
     A program that takes longer than *timeout* seconds is killed, and the
     test fails.
@@ -36,7 +40,7 @@ def run_python(*arguments, timeout=20, stdin="", cwd=None, env=None):
     # Tracebacks of what hangs, shortly before the end.
     environment["PYTHONFAULTHANDLER"] = "1"
     process = subprocess.Popen(
-        [sys.executable, *arguments],
+        [executable or sys.executable, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
