@@ -8,7 +8,8 @@ VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info
 endif
 export PYTHON VENV
 
-.PHONY: build venv demo test bench check matrix suites-greenlet clean
+.PHONY: build venv demo test bench check matrix suites-greenlet \
+        suites-gevent-stock clean
 
 # The C library, its tests and examples, and the extension: in build/main.
 build:
@@ -50,6 +51,12 @@ suites-greenlet:
 	@scripts/setup.sh build
 	@scripts/venv.sh psutil objgraph
 	$(VENV)/bin/python scripts/suites_greenlet.py
+
+# gevent's own wheel on our greenlets, beside the real ones.
+suites-gevent-stock:
+	@scripts/setup.sh build
+	@scripts/venv.sh
+	$(VENV)/bin/python scripts/suites_gevent_stock.py
 
 clean:
 	rm -rf build .venv .venv-*

@@ -173,6 +173,12 @@ if sys.version_info >= (3, 11) and sys.implementation.name == "cpython":
     return "$status"
 }
 
+# gevent's own wheel on our greenlets.
+step_gevent_stock() {
+    scripts/venv.sh && "$venv/bin/python" scripts/suites_gevent_stock.py \
+        --quick
+}
+
 # One newer CPython than Debian stable has.
 step_matrix() { scripts/matrix.sh 3.14; }
 

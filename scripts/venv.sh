@@ -8,6 +8,8 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-/usr/bin/python3}
 venv=${VENV:-.venv}
 tools=(meson ninja meson-python pytest)
+# Tests use these; without what they require, for their greenlet is ours.
+users=(sqlalchemy aiosqlite typing_extensions)
 log=build/$(basename "$venv").log
 mkdir -p build
 
@@ -30,6 +32,7 @@ if ! "$venv/bin/python" -c '' 2>/dev/null; then
 fi
 if ! [ -f "$venv/.tools" ] || [ scripts/venv.sh -nt "$venv/.tools" ]; then
     quietly "$venv/bin/python" -m pip install --quiet "${tools[@]}"
+    quietly "$venv/bin/python" -m pip install --quiet --no-deps "${users[@]}"
     touch "$venv/.tools"
 fi
 
