@@ -6,7 +6,7 @@
   the interpreter, or with a lock held;
 - an object made and not checked for NULL in the next few lines;
 - a static PyObject or type: state belongs to the module;
-- private fields of CPython outside pystate_*.
+- private fields of CPython outside pystate_*, compat and frames.
 
 A line is excused by a comment "cpylint: why" on it or on the line before.
 """
@@ -16,6 +16,9 @@ import sys
 from pathlib import Path
 
 from check_sizes import COMMENT_OR_STRING, ROOT, blank, functions
+
+# The files that know CPython's versions and its insides.
+VERSIONED = ("pystate", "compat", "frames.c")
 
 PAIRS = [
     ("Py_BEGIN_ALLOW_THREADS", "Py_END_ALLOW_THREADS"),
@@ -98,7 +101,7 @@ def check_file(path, suspends):
         if STATIC_OBJECT.match(line):
             yield number, "a static object: keep it in the module's state"
         found = PRIVATE.search(line)
-        if found and not path.name.startswith(("pystate", "compat")):
+        if found and not path.name.startswith(VERSIONED):
             yield number, f"{found.group(1)} belongs in pystate_*"
     for line, name, _, body, raw in functions(text):
         start = line + raw.count("\n") - body.count("\n")

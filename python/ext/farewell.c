@@ -11,15 +11,25 @@
  * its thread does the same when it next switches or makes a greenlet, or in
  * its hub greenlet where it sleeps.
  *
+ * The collector sees what its frames own (frames.h), so that also cycles
+ * through them are found.  Once killed it sees that no more: one that lives on
+ * needs all that its frames refer to, and the collector would clear it.
+ *
+ * Orphans are those whose thread has ended without them, or stayed behind in
+ * a fork: they can't be switched to.  Their local variables and arguments are
+ * dropped; what else is on their stacks is lost.
+ *
  * Threads: with the GIL.
  *
- * Tests: tests/python/test_farewell.py
+ * Tests: tests/python/test_farewell.py, test_frames.py
  */
 #include "ext/farewell.h"
 
 #include "base/fork.h"
 #include "ext/compat.h"
+#include "ext/frames.h"
 #include "ext/hub.h"
+#include "ext/local.h"
 
 /* Let `parent` get what `glet` ends with, unless it is one of its children. */
 static void
@@ -63,16 +73,55 @@ glet_kill(struct hub *hub, PyGreenlet *self)
     return glet->state == GLET_FINISHED;
 }
 
-/* Kill one whose last reference is `self`, the caller's. */
+/* Whether `type` was made in Python and adds slots, which CPython clears
+   before it asks our tp_dealloc. */
+static bool
+has_slots(const struct celext_state *state, PyTypeObject *type)
+{
+    const PyTypeObject *base = type;
+
+    while (base->tp_dealloc != state->greenlet_type->tp_dealloc &&
+           base->tp_dealloc != state->task_type->tp_dealloc) {
+        base = base->tp_base;
+    }
+    return type->tp_basicsize > base->tp_basicsize;
+}
+
+/*
+ * `self` was killed and lives on.  CPython marks it now as finalized; where
+ * its next death would for that cost it its slots, it is kept until the mark
+ * can be taken back, which is when the hub next tidies up.
+ */
+static void
+survived(struct hub *hub, PyGreenlet *self)
+{
+    struct glet *glet = self->glet;
+
+    if (!glet->revived && has_slots(hub->state, Py_TYPE((PyObject *)self))) {
+        glet->revived = true;
+        glet->spared = true;
+        Py_INCREF((PyObject *)self);
+        cel__list_append(&hub->doomed, &glet->doomed);
+        hub->untidy = true;
+        hub_call_queue(&hub->chores);
+    }
+}
+
+/* Kill one whose last reference is `self`, the caller's, or which is part of
+   a cycle that nobody can reach. */
 static void
 kill_unreachable(struct hub *hub, PyGreenlet *self)
 {
-    if (!glet_kill(hub, self) && glet_is_away(self->glet) &&
-        Py_REFCNT((PyObject *)self) == 1) {
+    if (glet_kill(hub, self) || !glet_is_away(self->glet)) {
+        return;
+    }
+    if (Py_REFCNT((PyObject *)self) == 1) {
         PySys_FormatStderr("GreenletExit did not kill %R\n", self);
         /* Frames on its stack may still use it: kept for ever. */
         Py_INCREF((PyObject *)self);
+        return;
     }
+    survived(hub, self);
 }
 
 void
@@ -84,7 +133,11 @@ farewell_doomed(struct hub *hub)
         struct glet *glet = cel__container(link, struct glet, doomed);
         PyGreenlet *self = glet->self;
         cel__list_remove(link);
-        if (glet_is_away(glet)) {
+        if (glet->revived) {
+            glet->revived = false;
+            frames_forget_finalized((PyObject *)self);
+        }
+        else if (glet_is_away(glet)) {
             kill_unreachable(hub, self);
         }
         Py_DECREF((PyObject *)self);
@@ -117,22 +170,114 @@ doom(PyGreenlet *self)
     }
 }
 
+/* Whether `self` is suspended by hand on a stack of its own. */
+static bool
+is_suspended(const PyGreenlet *self)
+{
+    struct glet *glet = self->glet;
+
+    return glet != NULL && !glet->is_main && !glet->is_hub &&
+           glet_is_away(glet);
+}
+
+/* Whether it can never be switched to again. */
+static bool
+is_orphan(const struct glet *glet)
+{
+    const struct hub *hub = glet->hub;
+
+    return hub->finished || (hub->worker->forks != cel__fork_count() &&
+                             hub->worker != cel__worker());
+}
+
+int
+farewell_traverse(PyGreenlet *self, visitproc visit, void *arg)
+{
+    struct glet *glet = self->glet;
+
+    if (!is_suspended(self) || celext_finalizing()) {
+        return 0;
+    }
+    bool orphan = is_orphan(glet);
+    if (!orphan &&
+        (glet->spared || PyObject_GC_IsFinalized((PyObject *)self))) {
+        return 0;
+    }
+    if (!frames_collectable(glet)) {
+        return 0;
+    }
+    if (glet->first != NULL) {
+        Py_VISIT(glet->first->run);
+        Py_VISIT(glet->first->args);
+        Py_VISIT(glet->first->kwargs);
+    }
+    Py_VISIT(glet->ps.context);
+    Py_VISIT(glet->ps.exc.exc_value);
+    for (struct glet_pending *node = glet->pending; node != NULL;
+         node = node->next) {
+        Py_VISIT(node->exc);
+    }
+    return orphan ? frames_visit_locals(glet, visit, arg)
+                  : frames_visit(glet, visit, arg);
+}
+
+/* Drop what the stack of an orphan refers to, as far as we see it. */
+static void
+drop_stack(struct glet *glet)
+{
+    if (!frames_collectable(glet)) {
+        return;
+    }
+    if (glet->first != NULL) {
+        Py_CLEAR(glet->first->run);
+        Py_CLEAR(glet->first->args);
+        Py_CLEAR(glet->first->kwargs);
+    }
+    Py_CLEAR(glet->ps.context);
+    Py_CLEAR(glet->ps.exc.exc_value);
+    frames_drop_locals(glet);
+}
+
+void
+farewell_clear(PyGreenlet *self)
+{
+    if (is_suspended(self) && is_orphan(self->glet)) {
+        drop_stack(self->glet);
+    }
+}
+
+void
+farewell_orphan(struct glet *glet)
+{
+    PyGreenlet *parent = glet->parent;
+
+    if (celext_finalizing() || !is_orphan(glet)) {
+        return;
+    }
+    if (glet_is_away(glet)) {
+        drop_stack(glet);
+    }
+    local_forget(glet);
+    glet_clear(glet);
+    glet->parent = NULL;
+    glet->hub = NULL; /* which goes with the last of its greenlets */
+    Py_XDECREF((PyObject *)parent);
+}
+
 void
 greenlet_finalize(PyObject *op)
 {
     PyGreenlet *self = (PyGreenlet *)op;
-    struct glet *glet = self->glet;
 
-    if (glet == NULL || glet->is_main || glet->is_hub || !glet_is_away(glet) ||
-        celext_finalizing() || glet->hub->finished) {
+    if (!is_suspended(self) || celext_finalizing() || is_orphan(self->glet)) {
         return;
     }
     PyObject *raised = celext_take_raised();
     struct cel__worker *worker = cel__worker();
-    if (worker != NULL && worker->embedder == glet->hub) {
-        kill_unreachable(glet->hub, self);
+    if (worker != NULL && worker->embedder == self->glet->hub) {
+        kill_unreachable(self->glet->hub, self);
     }
-    else if (glet->hub->worker->forks == cel__fork_count()) {
+    else {
         doom(self);
     }
     if (raised != NULL) {
@@ -146,9 +291,7 @@ greenlet_resurrect(PyObject *op)
     if (PyObject_CallFinalizerFromDealloc(op) < 0) {
         return true;
     }
-    PyGreenlet *self = (PyGreenlet *)op;
-    if (self->glet == NULL || self->glet->is_main || self->glet->is_hub ||
-        !glet_is_away(self->glet)) {
+    if (!is_suspended((PyGreenlet *)op)) {
         return false;
     }
     /* It was finalized before and became reachable again; CPython calls no

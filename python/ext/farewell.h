@@ -19,6 +19,17 @@ bool glet_kill(struct hub *hub, PyGreenlet *self);
 /* Kill those whom other threads dropped.  May run any Python code. */
 void farewell_doomed(struct hub *hub);
 
+/* For tp_traverse: what a suspended greenlet owns by its stack. */
+int farewell_traverse(PyGreenlet *self, visitproc visit, void *arg);
+
+/* For tp_clear: drop what one holds that can never run again.  Any other
+   that is suspended needs them. */
+void farewell_clear(PyGreenlet *self);
+
+/* The object of `glet` is gone and its stack is not: where its thread has
+   ended, drop what it refers to.  May run any Python code. */
+void farewell_orphan(struct glet *glet);
+
 /* tp_finalize of every greenlet type. */
 void greenlet_finalize(PyObject *op);
 

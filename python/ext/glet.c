@@ -13,6 +13,7 @@
 #include "ext/greenlet.h"
 
 #include "ext/compat.h"
+#include "ext/farewell.h"
 #include "ext/hub.h"
 #include "ext/local.h"
 #include "ext/switch.h"
@@ -85,6 +86,9 @@ glet_forget(struct glet *glet)
     if (!glet->held) {
         glet_free(glet);
     }
+    else {
+        farewell_orphan(glet);
+    }
 }
 
 /* The engine has no use for the stack any more; runs no Python. */
@@ -113,19 +117,11 @@ glet_bury(struct glet *glet)
 
 /* ---- on the greenlet's stack */
 
-/* What the first switch brought; each owned, or NULL. */
-struct first {
-    PyObject *run;
-    PyObject *args;
-    PyObject *kwargs;
-    PyObject *exc;
-};
-
 /* Taken out before any Python code runs: it may switch, which brings more. */
-static struct first
+static struct glet_first
 take_first(struct glet *me)
 {
-    struct first first = {me->run, me->value, me->kwargs, me->exc};
+    struct glet_first first = {me->run, me->value, me->kwargs, me->exc};
 
     me->run = NULL;
     me->value = NULL;
@@ -136,11 +132,65 @@ take_first(struct glet *me)
 
 /* Dropped on the new stack, for dropping it may switch. */
 static void
-drop_first(struct first *first)
+drop_first(struct glet *me, struct glet_first *first)
 {
+    me->first = NULL;
     Py_XDECREF(first->run);
     Py_XDECREF(first->args);
     Py_XDECREF(first->kwargs);
+}
+
+/* Put the values of the keywords behind the other arguments, and leave only
+   the names.  Returns 0, or -1 with an exception. */
+static int
+spread_keywords(struct glet_first *first)
+{
+    Py_ssize_t nargs = PyTuple_GET_SIZE(first->args);
+    Py_ssize_t count = PyDict_GET_SIZE(first->kwargs);
+    PyObject *names = PyTuple_New(count);
+    PyObject *all = PyTuple_New(nargs + count);
+    PyObject *name;
+    PyObject *value;
+    Py_ssize_t at = 0;
+
+    if (names == NULL || all == NULL) {
+        Py_XDECREF(names);
+        Py_XDECREF(all);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < nargs; i++) {
+        PyObject *arg = PyTuple_GET_ITEM(first->args, i);
+        PyTuple_SET_ITEM(all, i, Py_NewRef(arg));
+    }
+    for (Py_ssize_t i = 0; PyDict_Next(first->kwargs, &at, &name, &value);
+         i++) {
+        PyTuple_SET_ITEM(names, i, Py_NewRef(name));
+        PyTuple_SET_ITEM(all, nargs + i, Py_NewRef(value));
+    }
+    Py_SETREF(first->args, all);
+    Py_SETREF(first->kwargs, names);
+    return 0;
+}
+
+/*
+ * Call what the first switch named.  Meanwhile `first` has the arguments where
+ * the collector sees them; a call with a dictionary would hold them where it
+ * does not.
+ */
+static PyObject *
+call_first(struct glet *me, struct glet_first *first)
+{
+    if (cel__likely(first->kwargs == NULL)) {
+        me->first = first;
+        return PyObject_Call(first->run, first->args, NULL);
+    }
+    Py_ssize_t nargs = PyTuple_GET_SIZE(first->args);
+    if (spread_keywords(first) < 0) {
+        return NULL;
+    }
+    me->first = first;
+    return PyObject_Vectorcall(first->run, &PyTuple_GET_ITEM(first->args, 0),
+                               (size_t)nargs, first->kwargs);
 }
 
 /*
@@ -285,7 +335,7 @@ glet_entry(struct cel__coro *coro)
     me->context = NULL;
     pystate_begin(hub->ts, &me->ps, &coro->stack, context);
     me->state = GLET_ACTIVE;
-    struct first first = take_first(me);
+    struct glet_first first = take_first(me);
     if (me->scheduled) {
         me->scheduled = false;
         if (coro->code == CEL__RESUMED) {
@@ -304,14 +354,14 @@ glet_entry(struct cel__coro *coro)
         result = me->main(me);
     }
     else if (!thrown) {
-        result = PyObject_Call(first.run, first.args, first.kwargs);
+        result = call_first(me, &first);
     }
     if (cel__likely(result != NULL)) {
-        drop_first(&first);
+        drop_first(me, &first);
     }
     else {
         PyObject *exc = celext_take_raised();
-        drop_first(&first);
+        drop_first(me, &first);
         celext_raise(exc);
     }
     return finish(hub, me, result);

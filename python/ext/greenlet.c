@@ -219,6 +219,7 @@ greenlet_traverse(PyObject *op, visitproc visit, void *arg)
         Py_VISIT(glet->kwargs);
         Py_VISIT(glet->exc);
         Py_VISIT(glet->context);
+        return farewell_traverse(self, visit, arg);
     }
     return 0;
 }
@@ -229,6 +230,7 @@ greenlet_clear(PyObject *op)
     PyGreenlet *self = (PyGreenlet *)op;
 
     Py_CLEAR(self->dict);
+    farewell_clear(self);
     /* The parent stays: an active greenlet needs it to end. */
     if (self->glet != NULL && self->glet->state != GLET_ACTIVE &&
         !self->glet->held) {

@@ -49,6 +49,15 @@ struct glet_pending {
     PyObject *exc; /* owned */
 };
 
+/* What the first switch brought; each owned, or NULL. */
+struct glet_first {
+    PyObject *run;
+    PyObject *args;   /* a tuple */
+    PyObject *kwargs; /* a dict; in the call a tuple of the names, whose
+                         values are the last of `args` */
+    PyObject *exc;
+};
+
 /*
  * Invariants: held => the engine has, or will have, a stack for it, and
  * calls glet_release() when that is over; scheduled => held and not started;
@@ -68,6 +77,7 @@ struct glet {
     PyObject *exc;         /* owned; the exception a switch hands over */
     PyObject *context;     /* owned; contextvars.Context before the start */
     struct glet_pending *pending; /* see hub_throw_later() */
+    struct glet_first *first;     /* on its stack while `run` is called */
     struct share *shares;         /* its values in locals, see local.h */
     struct cel__link link;        /* in hub->dead */
     struct cel__link doomed;      /* in hub->doomed, which owns a reference */
@@ -80,6 +90,8 @@ struct glet {
     bool is_hub;    /* the hub's: must not wait */
     bool held;      /* by the engine */
     bool killing;   /* it waits for one that it kills, see farewell.c */
+    bool revived;   /* in hub->doomed not to be killed, see farewell.c */
+    bool spared;    /* the collector must not look at its frames any more */
     bool scheduled; /* in the run queue to be started, which owns the
                               running reference */
 };

@@ -64,7 +64,8 @@ struct hub {
     struct cel__link dead;       /* glets of finished greenlets, to be freed
                                     by who runs next */
     struct cel__link doomed;     /* glets whose last reference was dropped in
-                                    another thread, see farewell.h */
+                                    another thread, and those that lived on,
+                                    see farewell.c */
     struct timeoutobject *fired; /* timeouts that fired, each with a reference
                                     to be dropped by who runs next */
     bool untidy;                 /* dead, doomed or fired has something */

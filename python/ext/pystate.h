@@ -17,6 +17,7 @@
  *                                     saved in `own`, and back
  *   pystate_own_nesting(ts)           how deep the trashcan is nested; -1:
  *                                     the version does not say
+ *   pystate_own_frame(own)            the topmost frame that is saved
  *   PYSTATE_STACK                     bytes of C stack a greenlet, by default
  *
  * Which field is switched, which stays with the thread, and why: each version

@@ -95,4 +95,10 @@ pystate_own_nesting(const PyThreadState *ts)
     return ts->trash_delete_nesting;
 }
 
+static inline struct _PyInterpreterFrame *
+pystate_own_frame(const struct pystate_own *own)
+{
+    return own->cframe->current_frame;
+}
+
 #endif

@@ -91,4 +91,10 @@ pystate_own_nesting(const PyThreadState *ts)
     return ts->trash.delete_nesting;
 }
 
+static inline struct _PyInterpreterFrame *
+pystate_own_frame(const struct pystate_own *own)
+{
+    return own->cframe->current_frame;
+}
+
 #endif

@@ -37,4 +37,10 @@ pystate_own_nesting(const PyThreadState *ts)
     return -1;
 }
 
+static inline struct _PyInterpreterFrame *
+pystate_own_frame(const struct pystate_own *own)
+{
+    return own->frame;
+}
+
 #endif

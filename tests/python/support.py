@@ -1,9 +1,13 @@
 """Programs of their own for what can be tested only in a fresh process."""
 
+import collections
+import gc
 import os
 import subprocess
 import sys
 import textwrap
+import types
+import weakref
 
 # Sanitizers and valgrind make everything slower.
 SLOW = float(os.environ.get("CELADON_TEST_SLOW", "1"))
@@ -80,3 +84,40 @@ def check_script(code, expected="", **options):
     assert ended.out.split() == expected.split(), ended
     assert ended.err == "", ended
     return ended
+
+
+# Their frames show what they only borrow; the collector itself knows better.
+BORROWERS = (types.GeneratorType, types.CoroutineType,
+             types.AsyncGeneratorType)
+
+
+def overvisited(more=()):
+    """Objects that the collector is shown more references to than there are.
+
+    Each would be freed while it is in use.  *more* are further objects that
+    it is taken to be shown.  CPython's own faults, with strings and weak
+    references, are left out.
+    """
+    shown = []
+    for thing in gc.get_objects():
+        if not isinstance(thing, BORROWERS):
+            shown.append(thing)
+    visits = gc.get_referents(*shown)
+    visits.extend(more)
+    del shown, thing
+    sentinel = object()
+    visits.append(sentinel)
+    counts = collections.Counter(map(id, visits))
+    objects = {id(visit): visit for visit in visits}
+    # References less those shown and those in `visits`; the sentinel's one
+    # real one, its name, stands for one that is shown.
+    unseen = [
+        (sys.getrefcount(visit) - 2 * counts[id(visit)], visit)
+        for visit in objects.values()
+    ]
+    least = next(n for n, visit in unseen if visit is sentinel)
+    return [
+        visit for n, visit in unseen
+        if n < least and gc.is_tracked(visit)
+        and not isinstance(visit, weakref.ref)
+    ]

@@ -186,6 +186,9 @@ def test_one_of_a_subclass_may_live_on():
     for _ in range(2):
         assert kept[0] and type(kept[0]) is Mine
         del kept[:]
+        # What has slots dies a second time when its thread next tidies up.
+        getcurrent()
+        assert kept[0].x == 7
     ref = weakref.ref(kept.pop())
     gc.collect()
     assert ref() is None

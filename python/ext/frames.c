@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the frames of a suspended greenlet own, for the cyclic collector.
+ *
+ * The only file that includes CPython's internal headers, and what it knows of
+ * a version is here: where a frame keeps its local variables and how much of
+ * its evaluation stack can be trusted.
+ *
+ *   3.11 to 3.13  stacktop is -1 while a frame's eval loop runs; its stack
+ *                 pointer is in a register then, and only the local variables
+ *                 are known.  Where the frame has called a Python function it
+ *                 is the true top.  On 3.11 it also is one in a frame that is
+ *                 being cleared, whose locals are gone one by one (gh-99729).
+ *   from 3.14     stackpointer is stored before every call that may escape;
+ *                 references borrowed from the frame's own locals are tagged.
+ *                 As _PyGC_VisitFrameStack() does, which 3.15 exports, but for
+ *                 those: it shows them to all but the count of references.
+ *
+ * Frames of finished functions are visited by their frame objects: only what
+ * the thread owns is ours.
+ *
+ * Threads: with the GIL.
+ *
+ * Tests: tests/python/test_frames.py, torture_greenlet.py
+ */
+#define Py_BUILD_CORE_MODULE 1
+
+#include "ext/frames.h"
+
+#if PY_VERSION_HEX >= 0x030E0000
+#include <internal/pycore_gc.h>
+#include <internal/pycore_interpframe.h>
+#include <internal/pycore_stackref.h>
+#else
+#include <internal/pycore_frame.h>
+#include <internal/pycore_gc.h>
+#endif
+
+typedef struct _PyInterpreterFrame frame_t;
+
+#if PY_VERSION_HEX >= 0x030E0000
+
+static inline PyCodeObject *
+code_of(const frame_t *frame)
+{
+    PyObject *code = PyStackRef_AsPyObjectBorrow(frame->f_executable);
+
+    return (PyCodeObject *)code;
+}
+
+/* The object of which `ref` owns a reference, or NULL. */
+static inline PyObject *
+owned_by(_PyStackRef ref)
+{
+    if (PyStackRef_IsNull(ref) || PyStackRef_IsTaggedInt(ref) ||
+        !PyStackRef_RefcountOnObject(ref)) {
+        return NULL;
+    }
+    return PyStackRef_AsPyObjectBorrow(ref);
+}
+
+static int
+visit_slots(frame_t *frame, Py_ssize_t count, visitproc visit, void *arg)
+{
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Py_VISIT(owned_by(frame->localsplus[i]));
+    }
+    return 0;
+}
+
+static PyObject *
+take_slot(frame_t *frame, Py_ssize_t i)
+{
+    PyObject *object = owned_by(frame->localsplus[i]);
+
+    frame->localsplus[i] = PyStackRef_NULL;
+    return object;
+}
+
+static int
+visit_function(frame_t *frame, visitproc visit, void *arg)
+{
+    Py_VISIT(owned_by(frame->f_funcobj));
+    return 0;
+}
+
+#else
+
+static inline PyCodeObject *
+code_of(const frame_t *frame)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    return (PyCodeObject *)frame->f_executable;
+#else
+    return frame->f_code;
+#endif
+}
+
+static int
+visit_slots(frame_t *frame, Py_ssize_t count, visitproc visit, void *arg)
+{
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Py_VISIT(frame->localsplus[i]);
+    }
+    return 0;
+}
+
+static PyObject *
+take_slot(frame_t *frame, Py_ssize_t i)
+{
+    PyObject *object = frame->localsplus[i];
+
+    frame->localsplus[i] = NULL;
+    return object;
+}
+
+static int
+visit_function(frame_t *frame, visitproc visit, void *arg)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    Py_VISIT(frame->f_funcobj);
+#else
+    Py_VISIT((PyObject *)frame->f_func);
+#endif
+    return 0;
+}
+
+#endif
+
+/* Whether `frame` is being cleared; `newer` is the one it called, or NULL. */
+static inline bool
+is_dying(const frame_t *frame, const frame_t *newer)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    (void)frame;
+    (void)newer;
+    return false;
+#else
+    return frame->stacktop >= 0 && (newer == NULL || newer->is_entry);
+#endif
+}
+
+static int
+visit_stack(frame_t *frame, visitproc visit, void *arg)
+{
+#if PY_VERSION_HEX >= 0x030E0000
+    return visit_slots(frame, frame->stackpointer - frame->localsplus, visit,
+                       arg);
+#else
+    Py_ssize_t count = frame->stacktop;
+
+    if (count < 0) {
+        count = code_of(frame)->co_nlocalsplus;
+    }
+    return visit_slots(frame, count, visit, arg);
+#endif
+}
+
+/* The next frame of ours from `frame` on, older and older, that may be looked
+   at; `*newer` is the one above it.  NULL: no more. */
+static frame_t *
+find_frame(frame_t *frame, const frame_t **newer)
+{
+    while (frame != NULL && (frame->owner != FRAME_OWNED_BY_THREAD ||
+                             is_dying(frame, *newer))) {
+        *newer = frame;
+        frame = frame->previous;
+    }
+    return frame;
+}
+
+bool
+frames_collectable(const struct glet *glet)
+{
+    const frame_t *frame = pystate_own_frame(&glet->ps.own);
+
+    while (frame != NULL && frame->owner != FRAME_OWNED_BY_GENERATOR) {
+        frame = frame->previous;
+    }
+    return frame == NULL;
+}
+
+int
+frames_visit(struct glet *glet, visitproc visit, void *arg)
+{
+    const frame_t *newer = NULL;
+    frame_t *frame = find_frame(pystate_own_frame(&glet->ps.own), &newer);
+
+    while (frame != NULL) {
+        Py_VISIT((PyObject *)frame->frame_obj);
+        Py_VISIT(frame->f_locals);
+        int err = visit_function(frame, visit, arg);
+        if (err == 0) {
+            err = visit_stack(frame, visit, arg);
+        }
+        if (err != 0) {
+            return err;
+        }
+        newer = frame;
+        frame = find_frame(frame->previous, &newer);
+    }
+    return 0;
+}
+
+int
+frames_visit_locals(struct glet *glet, visitproc visit, void *arg)
+{
+    const frame_t *newer = NULL;
+    frame_t *frame = find_frame(pystate_own_frame(&glet->ps.own), &newer);
+
+    while (frame != NULL) {
+        int err = visit_slots(frame, code_of(frame)->co_nlocalsplus, visit,
+                              arg);
+        if (err != 0) {
+            return err;
+        }
+        newer = frame;
+        frame = find_frame(frame->previous, &newer);
+    }
+    return 0;
+}
+
+void
+frames_drop_locals(struct glet *glet)
+{
+    const frame_t *newer = NULL;
+    frame_t *frame = find_frame(pystate_own_frame(&glet->ps.own), &newer);
+
+    while (frame != NULL) {
+        for (Py_ssize_t i = 0; i < code_of(frame)->co_nlocalsplus; i++) {
+            PyObject *local = take_slot(frame, i);
+            Py_XDECREF(local);
+        }
+        newer = frame;
+        frame = find_frame(frame->previous, &newer);
+    }
+}
+
+void
+frames_forget_finalized(PyObject *op)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    _PyGC_CLEAR_FINALIZED(op);
+#else
+    _Py_AS_GC(op)->_gc_prev &= ~(uintptr_t)_PyGC_PREV_MASK_FINALIZED;
+#endif
+}
