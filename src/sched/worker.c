@@ -206,10 +206,10 @@ after_fork(struct cel__worker *worker)
     }
 }
 
-void
-cel__worker_close(struct cel__worker *worker)
+/* The last messages before the loop is closed. */
+static void
+hear_senders_out(struct cel__worker *worker)
 {
-    cel__assert(worker->current == &worker->root && worker->nalive == 1);
     if (worker->forks != cel__fork_count()) {
         after_fork(worker);
     }
@@ -220,6 +220,13 @@ cel__worker_close(struct cel__worker *worker)
         sched_yield();
     }
     read_inbox(worker);
+}
+
+void
+cel__worker_close(struct cel__worker *worker)
+{
+    cel__assert(worker->current == &worker->root && worker->nalive == 1);
+    hear_senders_out(worker);
     cel__loop_close(&worker->loop);
     cel__stackpool_fini(&worker->stacks);
     cel__heap_fini(&worker->timers);
@@ -232,10 +239,7 @@ void
 cel__worker_abandon(struct cel__worker *worker)
 {
     cel__assert(worker->current == &worker->root);
-    if (worker->forks != cel__fork_count()) {
-        after_fork(worker);
-    }
-    read_inbox(worker);
+    hear_senders_out(worker);
     cel__loop_close(&worker->loop);
     this_worker = NULL;
 }
