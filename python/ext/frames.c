@@ -9,8 +9,9 @@
  *   3.11 to 3.13  stacktop is -1 while a frame's eval loop runs; its stack
  *                 pointer is in a register then, and only the local variables
  *                 are known.  Where the frame has called a Python function it
- *                 is the true top.  On 3.11 it also is one in a frame that is
- *                 being cleared, whose locals are gone one by one (gh-99729).
+ *                 is the true top.  Before 3.11.2 it also is one in a frame
+ *                 that is being cleared, whose locals are gone one by one
+ *                 (gh-99729).
  *   from 3.14     stackpointer is stored before every call that may escape;
  *                 references borrowed from the frame's own locals are tagged.
  *                 As _PyGC_VisitFrameStack() does, which 3.15 exports, but for
@@ -136,7 +137,8 @@ is_dying(const frame_t *frame, const frame_t *newer)
     (void)newer;
     return false;
 #else
-    return frame->stacktop >= 0 && (newer == NULL || newer->is_entry);
+    return Py_Version < 0x030B0200 && frame->stacktop >= 0 &&
+           (newer == NULL || newer->is_entry);
 #endif
 }
 
