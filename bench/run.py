@@ -2,9 +2,9 @@
 
     python bench/run.py [NAME ...]
 
-Names: core gevent echo calls backends showtime.  Takes some four minutes;
-ends with status 1 if anything failed.  The samples go to build/bench-results/
-and build/showtime/.
+Names: core greenlet gevent echo calls backends showtime.  Takes some five
+minutes; ends with status 1 if anything failed.  The samples go to
+build/bench-results/ and build/showtime/.
 """
 
 import subprocess
@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 PARTS = {
     'core': ('The engine in C', ['bench/core.py']),
+    'greenlet': ('Beside greenlet, operation by operation',
+                 ['bench/greenlet.py']),
     'gevent': ('Beside gevent, operation by operation', ['bench/gevent.py']),
     'echo': ('Echo servers', ['bench/echo.py']),
     'calls': ('System calls of the echo servers',

@@ -8,7 +8,7 @@ A table stands between two lines,
     <!-- figures: NAME -->
     <!-- /figures -->
 
-and NAME is showtime, micro, echo or core.  What is between them is made from
+and NAME is a key of TABLES.  What is between them is made from
 build/showtime/results.csv and build/bench-results/*.csv, which `make bench`
 leaves, so no figure is typed by hand.  A table whose file is missing stays as
 it is.  Exit status of --check: 1 where something is not current.
@@ -224,6 +224,14 @@ def micro(language, samples):
         [[language.label(row[0]), *row[1:]] for row in rows])
 
 
+def raw(language, samples):
+    rows = program("bench/greenlet.py")["rows"](Figures(samples))
+    return language.table(
+        [language.word("ns an operation"), "greenlet", "celadon",
+         language.word("times")],
+        [[language.label(row[0]), *row[1:]] for row in rows])
+
+
 def core(language, samples):
     found = {sample["subject"] for sample in samples}
     names = [name for name in ("celadon", "state-threads") if name in found]
@@ -236,6 +244,8 @@ def core(language, samples):
 TABLES = {
     "showtime": ("showtime/results.csv", showtime),
     "micro": ("bench-results/gevent.csv", micro),
+    "greenlet-3.11": ("bench-results/greenlet-3.11.csv", raw),
+    "greenlet-3.14": ("bench-results/greenlet-3.14.csv", raw),
     "echo": ("bench-results/echo.csv", echo),
     "core": ("bench-results/core.csv", core),
 }
