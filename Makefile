@@ -42,8 +42,9 @@ bench:
 check:
 	@scripts/check.sh
 
-# The Python tests under Debian sid's CPythons.
+# Our tests and greenlet's own under Debian sid's CPythons.
 matrix:
+	@scripts/setup.sh build
 	@scripts/matrix.sh
 
 # greenlet's own test suite on ours: a scoreboard.

@@ -1,9 +1,29 @@
 #!/usr/bin/env bash
 # Build and test the extension under the CPythons of Debian sid, in a chroot
-# kept in the cache folder: matrix.sh [VERSION...], all that sid has without
-# one.  Needs root or sudo.  Remove the folder to have it made anew.
+# kept in the cache folder: matrix.sh [--only PART] [VERSION...], all that sid
+# has without a version.  Parts: tests (our own), jit (some again, compiled),
+# suite (greenlet's own) and bench (bench/greenlet.py, only when asked for).
+# Needs root or sudo.  Remove the folder to have it made anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+parts=(tests jit suite)
+only=
+if [ "${1:-}" = --only ]; then
+    only=$2
+    parts=("$only")
+    shift 2
+fi
+
+has_part() { [[ " ${parts[*]} " == *" $1 "* ]]; }
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/celadon
+python=${VENV:-.venv}/bin/python
+# What comes from the package registry: fetched out here, as whoever calls.
+if has_part suite; then
+    scripts/venv.sh
+    "$python" scripts/suites_greenlet.py --fetch
+fi
 
 if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null || {
@@ -11,10 +31,9 @@ if [ "$(id -u)" -ne 0 ]; then
         exit 1
     }
     exec sudo env HOME="$HOME" XDG_CACHE_HOME="${XDG_CACHE_HOME:-}" \
-        "$0" "$@"
+        VENV="${VENV:-.venv}" "$0" ${only:+--only "$only"} "$@"
 fi
 
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/celadon
 root=$cache/sid
 log=build/matrix
 mkdir -p "$cache" "$log"
@@ -81,6 +100,10 @@ flock 9
     install_packages gcc libc6-dev meson ninja-build pkgconf python3-pytest
     touch "$root/.celadon-base"
 }
+[ -f "$root/.celadon-suites" ] || {
+    install_packages g++ python3-psutil python3-objgraph strace
+    touch "$root/.celadon-suites"
+}
 
 versions=("$@")
 if [ "${#versions[@]}" -eq 0 ]; then
@@ -103,31 +126,37 @@ git -c safe.directory="$PWD" ls-files -z --cached --others \
     --exclude-standard | tar --create --null --files-from=- \
     --ignore-failed-read 2>/dev/null | tar --extract --directory="$tree"
 
-# How many tests pytest's last line says "$2" of: number_of LINE WORD.
+mkdir -p "$root/celadon/suites"
+if has_part suite; then
+    cp "$cache"/suites/greenlet-3*.tar.gz "$root/celadon/suites/"
+fi
+if has_part bench; then
+    for version in "${versions[@]}"; do
+        "$python" -m pip download --quiet --no-deps --only-binary=:all: \
+            --python-version "$version" --dest "$root/celadon/suites" greenlet
+    done
+fi
+
+# How many tests a line of the board says "$2" of: number_of LINE WORD.
 number_of() {
     sed -nE "s/.*\b([0-9]+) $2.*/\1/p;T;q" <<<"$1" | grep . || echo 0
 }
 
-# Build, install aside and test for one version, inside.
-cat >"$root/celadon/one" <<'INSIDE'
-set -eu
-version=$1
-cd /celadon/tree
-build=/celadon/build-$version
-[ -f "$build/build.ninja" ] || meson setup "$build" -Dpython=enabled \
-    -Dinterpreter="python$version" -Dtests=false -Dexamples=false \
-    -Dbench=false
-ninja -C "$build"
-rm -rf "/celadon/root-$version"
-meson install -C "$build" --no-rebuild --tags python-runtime \
-    --destdir "/celadon/root-$version"
-package=$(find "/celadon/root-$version" -type d -name celadon -print -quit)
-export PYTHONPATH="${package%/celadon}" PYTHONDONTWRITEBYTECODE=1
-"python$version" --version
-# Not by exec: timeout cannot be process 1, which this shell is.
-timeout 900 "python$version" -m pytest -q -p no:cacheprovider
-exit $?
-INSIDE
+# Take the parts' last words out of a log, onto the board.
+read_board() {
+    local version part word rest bad
+    version=$(sed -n 's/^Python \(3[^ ]*\)$/\1/p' "$1" | head -n 1)
+    while read -r _ part word rest; do
+        bad=$(($(number_of "$rest" failed) + $(number_of "$rest" error)))
+        if [ "$word" = FAILED ] && [ "$bad" -eq 0 ]; then
+            bad=1
+        fi
+        passed=$((passed + $(number_of "$rest" passed)))
+        failed=$((failed + bad))
+        board+=("$(printf 'CPython %-8s %-6s %-6s %s' "$version" "$part" \
+            "$word" "$rest")")
+    done < <(grep '^@ ' "$1")
+}
 
 status=0
 board=()
@@ -135,23 +164,22 @@ passed=0
 failed=0
 for version in "${versions[@]}"; do
     out=$log/$version.log
-    word=ok
-    inside sh /celadon/one "$version" >"$out" 2>&1 </dev/null || word=FAILED
-    last=$(grep -E ' in [0-9.]+s' "$out" | tail -n 1 | tr -d '=' || true)
-    good=$(number_of "$last" passed)
-    bad=$(($(number_of "$last" failed) + $(number_of "$last" error)))
-    if [ "$word" = FAILED ]; then
+    if ! inside bash /celadon/tree/scripts/matrix_inside.sh "$version" \
+        "${parts[@]}" >"$out" 2>&1 </dev/null; then
         status=1
-        [ "$bad" -gt 0 ] || bad=1
         tail -n 60 "$out" | sed 's/^/    | /'
     fi
-    passed=$((passed + good))
-    failed=$((failed + bad))
-    board+=("$(printf 'CPython %-10s %-6s %s' \
-        "$(sed -n 's/^Python \(3[^ ]*\)$/\1/p' "$out" | head -n 1)" \
-        "$word" "${last:-no test was run}")")
+    read_board "$out"
+    if has_part bench; then
+        sed -n '/^ns an operation/,/^@/p' "$out" | sed '$d'
+        mkdir -p build/bench-results
+        cp "$tree/build/bench-results/greenlet-$version.csv" \
+            build/bench-results/
+    fi
 done
 
+[ "${#board[@]}" -gt 0 ] || failed=1
 printf '%s\n' "${board[@]}"
 printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" -eq 0 ] || status=1
 exit "$status"

@@ -1,6 +1,7 @@
 """Run greenlet's own test suite on Celadon's greenlets.
 
     suites_greenlet.py [--python PYTHON] [--sdist FILE] [NAME ...]
+    suites_greenlet.py --fetch
 
 Fetches greenlet's source distribution into the cache folder, puts its tests
 into a package that is ours, compiles their extension modules against our
@@ -246,9 +247,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--sdist", type=Path)
+    parser.add_argument("--fetch", action="store_true",
+                        help="only fetch what is needed")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     python = shutil.which(options.python) or options.python
+    if options.fetch:
+        fetch(python)
+        return 0
     stage = Stage(python, options.sdist or fetch(python))
     outcomes = {}
     for name in options.names or stage.files():
