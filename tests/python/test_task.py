@@ -214,7 +214,8 @@ def test_what_ends_programs_goes_to_main(kind, capsys):
 
 
 def test_get_without_waiting():
-    g = spawn(sleep, 0.01)
+    over = Event()
+    g = spawn(over.wait)
     with pytest.raises(Timeout):
         g.get(block=False)
     with pytest.raises(Timeout) as caught:
@@ -222,8 +223,9 @@ def test_get_without_waiting():
     assert caught.value.seconds == 0.001
     g.join(0.001)
     assert not g.ready()
+    over.set()
     g.join()
-    assert g.get(block=False) is None
+    assert g.get(block=False) is True
 
 
 def test_joining_oneself_is_refused():
