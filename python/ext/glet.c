@@ -55,6 +55,7 @@ glet_clear(struct glet *glet)
     PyObject *exc;
 
     Py_CLEAR(glet->run);
+    Py_CLEAR(glet->found);
     Py_CLEAR(glet->value);
     Py_CLEAR(glet->kwargs);
     Py_CLEAR(glet->exc);
@@ -180,6 +181,12 @@ spread_keywords(struct glet_first *first)
 static PyObject *
 call_first(struct glet *me, struct glet_first *first)
 {
+    if (cel__unlikely(me->found != NULL)) {
+        PyObject *given = first->run;
+        first->run = me->found;
+        me->found = NULL;
+        Py_XDECREF(given); /* which may switch */
+    }
     if (cel__likely(first->kwargs == NULL)) {
         me->first = first;
         return PyObject_Call(first->run, first->args, NULL);
@@ -302,17 +309,16 @@ static struct cel__coro *
 finish(struct hub *hub, struct glet *me, PyObject *result)
 {
     PyObject *exc = result == NULL ? celext_take_raised() : NULL;
-    PyObject *context = hub->ts->context;
 
     if (result == NULL) {
         result = switch_exit(hub, &exc);
     }
-    hub->ts->context = NULL;
-    Py_XDECREF(context);
     glet_clear(me);
     local_forget(me);
     struct glet *heir = find_heir(hub, me, result, exc);
     me->state = GLET_FINISHED;
+    me->context = hub->ts->context;
+    hub->ts->context = NULL;
     pystate_end(hub->ts, &me->ps);
     if (heir == NULL) {
         return NULL;

@@ -14,6 +14,8 @@
  */
 #include "ext/greenlet.h"
 
+#include <pthread.h>
+
 #include "ext/compat.h"
 #include "ext/farewell.h"
 #include "ext/hub.h"
@@ -103,8 +105,13 @@ static PyObject *
 make_bare(PyTypeObject *type)
 {
     struct celext_state *state = celext_state_of(type);
+
     if (state == NULL) {
         return NULL;
+    }
+    if (cel__unlikely(PyType_HasFeature(type, Py_TPFLAGS_IS_ABSTRACT))) {
+        /* Which refuses it. */
+        return PyBaseObject_Type.tp_new(type, state->empty_tuple, NULL);
     }
     PyGreenlet *parent = greenlet_current(state);
     if (parent == NULL) {
@@ -215,6 +222,7 @@ greenlet_traverse(PyObject *op, visitproc visit, void *arg)
     if (glet != NULL) {
         Py_VISIT((PyObject *)glet->parent);
         Py_VISIT(glet->run);
+        Py_VISIT(glet->found);
         Py_VISIT(glet->value);
         Py_VISIT(glet->kwargs);
         Py_VISIT(glet->exc);
@@ -591,6 +599,24 @@ set_context(PyObject *op, PyObject *value, void *unused)
     return 0;
 }
 
+/* The upper end of its C stack. */
+static char *
+top_of_stack(const struct glet *glet)
+{
+    pthread_attr_t attr;
+    void *low = NULL;
+    size_t size = 0;
+
+    if (!glet->is_main) {
+        return glet->coro.stack.top;
+    }
+    if (pthread_getattr_np((pthread_t)glet->hub->ts->thread_id, &attr) == 0) {
+        (void)pthread_attr_getstack(&attr, &low, &size);
+        (void)pthread_attr_destroy(&attr);
+    }
+    return (char *)low + size;
+}
+
 static PyObject *
 get_stack_saved(PyObject *op, void *unused)
 {
@@ -598,8 +624,8 @@ get_stack_saved(PyObject *op, void *unused)
     ptrdiff_t used = 0;
 
     (void)unused;
-    if (glet->state == GLET_ACTIVE && !glet->is_main && !is_running(glet)) {
-        used = glet->coro.stack.top - (char *)glet->coro.sp;
+    if (glet->state == GLET_ACTIVE && !is_gone(glet) && !is_running(glet)) {
+        used = top_of_stack(glet) - (char *)glet_coro(glet)->sp;
     }
     return PyLong_FromSsize_t((Py_ssize_t)used);
 }

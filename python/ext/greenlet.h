@@ -71,11 +71,14 @@ struct glet {
     struct hub *hub;       /* where it runs; NULL: not started */
     PyGreenlet *parent;    /* owned; NULL for a main greenlet */
     PyObject *run;         /* owned; the callable until it is called */
+    PyObject *found;       /* owned; what was found as `run` at the first
+                              switch, if another; it is called instead */
     PyObject *value;       /* owned; what a switch hands over; before the
                               start the tuple of arguments; or NULL */
     PyObject *kwargs;      /* owned; the keywords of the start, or NULL */
     PyObject *exc;         /* owned; the exception a switch hands over */
-    PyObject *context;     /* owned; contextvars.Context before the start */
+    PyObject *context;     /* owned; contextvars.Context before the start
+                              and after the end */
     struct glet_pending *pending; /* see hub_throw_later() */
     struct glet_first *first;     /* on its stack while `run` is called */
     struct share *shares;         /* its values in locals, see local.h */

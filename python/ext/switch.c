@@ -119,7 +119,7 @@ check_thread(struct hub *hub, const struct glet *glet)
 {
     const struct hub *home = glet_home(glet);
 
-    if (home == hub || glet->state == GLET_FINISHED) {
+    if (home == hub || (glet->state == GLET_FINISHED && !glet->is_main)) {
         return 0;
     }
     if (home == NULL || home->finished) {
@@ -159,13 +159,13 @@ look_up_run(struct hub *hub, PyGreenlet *self)
     if (run == NULL) {
         return -1;
     }
-    PyObject *unused = run;
-    if (self->glet->state == GLET_UNSTARTED) {
-        /* What the constructor was given is dropped by call_run(). */
-        unused = self->glet->run;
-        self->glet->run = run;
+    if (self->glet->state == GLET_UNSTARTED && run != self->glet->run) {
+        /* What the constructor was given is dropped on the new stack. */
+        Py_XSETREF(self->glet->found, run);
     }
-    Py_XDECREF(unused);
+    else {
+        Py_DECREF(run);
+    }
     return 0;
 }
 
@@ -179,6 +179,7 @@ takes_first_switch(struct glet *glet, PyObject *exc)
     }
     glet->state = GLET_FINISHED;
     Py_CLEAR(glet->run);
+    Py_CLEAR(glet->found);
     return false;
 }
 

@@ -46,6 +46,10 @@ task_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (hub == NULL) {
         return NULL;
     }
+    if (PyType_HasFeature(type, Py_TPFLAGS_IS_ABSTRACT)) {
+        /* Which refuses it. */
+        return PyBaseObject_Type.tp_new(type, hub->state->empty_tuple, NULL);
+    }
     PyObject *self = task_make(type, hub);
     if (self != NULL) {
         ((PyGreenlet *)self)->glet->main = task_main;

@@ -1,5 +1,7 @@
 """The raw greenlet: what it shows of itself."""
 
+import abc
+import contextvars
 import copy
 import gc
 import pickle
@@ -382,3 +384,69 @@ def test_the_texts_of_refusals():
         assert str(raised.value) == text
     g.__dict__ = {"x": 1}
     assert g.x == 1
+
+
+def test_an_abstract_class_has_no_instances():
+    for base in greenlet, _core.Greenlet:
+        abstract = abc.ABCMeta(
+            "Abstract", (base,), {"run": abc.abstractmethod(lambda self: 0)}
+        )
+        with pytest.raises(TypeError, match="abstract"):
+            abstract()
+        type("Whole", (abstract,), {"run": lambda self: 1})()
+
+
+def test_what_is_not_called_is_dropped_on_the_new_stack():
+    where = []
+
+    class Given:
+        def __del__(self):
+            where.append(getcurrent())
+            switch_up("not yet")
+
+    class Mine(greenlet):
+        def __getattribute__(self, name):
+            if name == "run":
+                return where.append
+            return super().__getattribute__(name)
+
+    g = Mine(Given())
+    assert g.switch("called") == "not yet"
+    assert where == [g]
+    g.switch()
+    assert where == [g, "called"]
+
+
+def test_the_context_is_kept_after_the_end():
+    var = contextvars.ContextVar("var")
+    g = greenlet(lambda: var.set(1))
+    g.switch()
+    assert g.dead and g.gr_context[var] == 1
+    g.gr_context = None
+    assert g.gr_context is None
+
+
+def test_the_stack_of_a_main_greenlet_that_waits():
+    main = getcurrent()
+    assert main._stack_saved == 0
+    g = greenlet(lambda: switch_up(main._stack_saved))
+    assert 0 < g.switch() < 1 << 30
+    assert 0 < g._stack_saved < 1 << 30
+    g.switch()
+    assert g._stack_saved == 0
+    kept = in_thread(getcurrent)
+    assert kept._stack_saved == 0
+
+
+def test_the_thread_of_a_finished_one_has_ended():
+    def make():
+        g = greenlet(switch_up)
+        g.switch()
+        g.switch()
+        return g
+
+    g = in_thread(make)
+    assert g.dead and g.gr_frame is None
+    for switch in g.switch, g.throw, g.parent.switch:
+        with pytest.raises(error, match="happens to have exited"):
+            switch()
