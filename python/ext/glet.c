@@ -256,7 +256,7 @@ hand_to(struct hub *hub, PyGreenlet *parent, PyObject *result, PyObject *exc,
         /* A callback has switched to somebody by hand. */
         parent = hub->glet->self;
     }
-    PyGreenlet *to = switch_target(hub, parent, &exc, &result);
+    PyGreenlet *to = switch_target(hub, parent);
     if (to == NULL) {
         Py_XDECREF(result);
         Py_XDECREF(exc);

@@ -141,9 +141,9 @@ PyGreenlet *greenlet_current(struct celext_state *state);
    with an exception. */
 PyObject *greenlet_make(PyTypeObject *type, PyObject *run, PyObject *parent);
 
-/* greenlet.parent = parent; NULL: del greenlet.parent, an error.  Returns 0,
+/* greenlet.parent = value; NULL: del greenlet.parent, an error.  Returns 0,
    or -1 with an exception. */
-int greenlet_set_parent(PyGreenlet *self, PyObject *parent);
+int greenlet_set_parent(PyGreenlet *self, PyObject *value);
 
 /*
  * greenlet.throw(type, value, traceback); each may be NULL.

@@ -46,6 +46,20 @@ switch_trace(struct hub *hub, PyObject **exc)
     Py_DECREF(origin);
 }
 
+/* A switch has been made that brought `value` and `exc` (stolen): what it
+   returns, new, or NULL with an exception. */
+static inline PyObject *
+arrive(struct hub *hub, PyObject *value, PyObject *exc)
+{
+    switch_arrive(hub, &exc);
+    if (cel__unlikely(exc != NULL)) {
+        Py_XDECREF(value);
+        celext_raise(exc);
+        return NULL;
+    }
+    return value;
+}
+
 /* What the switch that resumed `me` handed over, new, or NULL with it set. */
 static inline PyObject *
 take_delivery(struct hub *hub, struct glet *me)
@@ -55,13 +69,7 @@ take_delivery(struct hub *hub, struct glet *me)
 
     me->exc = NULL;
     me->value = NULL;
-    switch_arrive(hub, &exc);
-    if (cel__unlikely(exc != NULL)) {
-        Py_XDECREF(value);
-        celext_raise(exc);
-        return NULL;
-    }
-    return value;
+    return arrive(hub, value, exc);
 }
 
 /* `me` was resumed, but not by a switch: somebody wants it to raise. */
@@ -169,23 +177,8 @@ look_up_run(struct hub *hub, PyGreenlet *self)
     return 0;
 }
 
-/* Whether `glet`, not started, is what a switch reaches; where not, it has
-   finished of `exc`. */
-static bool
-takes_first_switch(struct glet *glet, PyObject *exc)
-{
-    if (exc == NULL || glet->main != NULL || glet->scheduled) {
-        return true;
-    }
-    glet->state = GLET_FINISHED;
-    Py_CLEAR(glet->run);
-    Py_CLEAR(glet->found);
-    return false;
-}
-
 PyGreenlet *
-switch_target(struct hub *hub, PyGreenlet *first, PyObject **exc,
-              PyObject **result)
+switch_target(struct hub *hub, PyGreenlet *first)
 {
     PyGreenlet *at = (PyGreenlet *)Py_NewRef((PyObject *)first);
     bool looked = false;
@@ -206,13 +199,7 @@ switch_target(struct hub *hub, PyGreenlet *first, PyObject **exc,
                 looked = true; /* which may have started or ended it */
                 continue;
             }
-            if (takes_first_switch(glet, *exc)) {
-                return at;
-            }
-        }
-        PyObject *exited = switch_exit(hub, exc);
-        if (exited != NULL) {
-            Py_XSETREF(*result, exited);
+            return at;
         }
         if (glet->parent == NULL) {
             PyErr_SetString(hub->state->error,
@@ -271,12 +258,14 @@ drop(struct load *load)
 
 /*
  * Give `load` the form that `to` takes: arguments before the start, one value
- * after.  Returns 1, 0 (it had another, and to make it anything may have been
- * run), or -1 with an exception.
+ * after.  Returns 1, 0 (anything may have been run meanwhile, and `to` takes
+ * another form now), or -1 with an exception.
  */
 static int
 shape(struct load *load, const struct glet *to)
 {
+    uint8_t state = to->state;
+
     if (load->exc != NULL) {
         return 1;
     }
@@ -284,12 +273,12 @@ shape(struct load *load, const struct glet *to)
         load->value = pack(load->args, load->kwargs);
         load->args = NULL;
         load->kwargs = NULL;
-        return load->value == NULL ? -1 : 0;
+        return load->value == NULL ? -1 : to->state == state;
     }
     if (to->state == GLET_UNSTARTED && load->args == NULL) {
         load->args = PyTuple_Pack(1, load->value);
         Py_CLEAR(load->value);
-        return load->args == NULL ? -1 : 0;
+        return load->args == NULL ? -1 : to->state == state;
     }
     return 1;
 }
@@ -333,16 +322,16 @@ greenlet_switch(struct hub *hub, PyGreenlet *target, PyObject *args,
 
     if (args == NULL) {
         load.exc = celext_take_raised();
+        if (target->glet->state == GLET_FINISHED) {
+            load.value = switch_exit(hub, &load.exc);
+        }
     }
     for (;;) {
-        PyGreenlet *found = switch_target(hub, target, &load.exc, &load.value);
+        PyGreenlet *found = switch_target(hub, target);
         int shaped = found == NULL ? -1 : shape(&load, found->glet);
         if (shaped > 0 && found->glet == hub_current(hub)) {
-            Py_DECREF((PyObject *)found);
-            if (load.exc != NULL) {
-                celext_raise(load.exc);
-            }
-            return load.value;
+            hub->leaving = (PyObject *)found;
+            return arrive(hub, load.value, load.exc);
         }
         if (shaped > 0) {
             return go(hub, found->glet, &load);

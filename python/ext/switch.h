@@ -12,16 +12,9 @@
 /*
  * The greenlet that a switch to `first` reaches: itself, or the nearest parent
  * that has not finished; ACTIVE, or UNSTARTED and with its `run` looked up.
- * May run any Python code.
- *
- * `*exc`, owned, is what is thrown, or NULL.  A greenlet that it reaches
- * before it has started finishes of it.  A GreenletExit that passes a finished
- * greenlet becomes `*result`, owned, and `*exc` NULL.
- *
- * New, or NULL with an exception; `*exc` and `*result` stay the caller's.
+ * May run any Python code.  New, or NULL with an exception.
  */
-PyGreenlet *switch_target(struct hub *hub, PyGreenlet *first, PyObject **exc,
-                          PyObject **result);
+PyGreenlet *switch_target(struct hub *hub, PyGreenlet *first);
 
 /* GreenletExit ends a greenlet as if it had returned it: take it out of `*exc`
    (may be NULL).  New, or NULL where it is none. */

@@ -450,3 +450,89 @@ def test_the_thread_of_a_finished_one_has_ended():
     for switch in g.switch, g.throw, g.parent.switch:
         with pytest.raises(error, match="happens to have exited"):
             switch()
+
+
+def traced(run, *args):
+    """What run(*args) returns or raises, and the events of its switches."""
+    events = []
+    before = _core.settrace(lambda *event: events.append(event))
+    try:
+        result = run(*args)
+    except BaseException as raised:
+        result = type(raised)
+    finally:
+        _core.settrace(before)
+    return result, events
+
+
+def test_a_switch_to_oneself_is_traced():
+    me = getcurrent()
+    assert traced(me.switch, 1) == (1, [("switch", (me, me))])
+    assert traced(me.throw, KeyError) == (KeyError, [("throw", (me, me))])
+    g = greenlet(int)
+    g.switch()
+    assert traced(g.switch, 1) == (1, [("switch", (me, me))])
+    g = greenlet(lambda: getcurrent().switch())
+    assert traced(g.switch) == (
+        (),
+        [("switch", (me, g)), ("switch", (g, g)), ("switch", (g, me))],
+    )
+
+
+def test_a_throw_begins_what_has_not_begun():
+    me = getcurrent()
+    g = greenlet(int)
+    assert traced(g.throw, KeyError) == (
+        KeyError,
+        [("throw", (me, g)), ("throw", (g, me))],
+    )
+    assert g.dead
+    g = greenlet(int)
+    result, events = traced(g.throw)
+    assert isinstance(result, _core.GreenletExit)
+    assert events == [("throw", (me, g)), ("switch", (g, me))]
+    g = greenlet()
+    assert traced(g.throw, KeyError) == (AttributeError, [])
+    assert not g.dead
+
+
+def test_only_a_throw_to_a_dead_one_returns_the_exit():
+    """Not one that has died by the time it comes there."""
+
+    class Mine(greenlet):
+        @property
+        def run(self):
+            if self.first:
+                self.first = False
+                self.switch()
+            return int
+
+    g = Mine()
+    g.first = False
+    g.switch()
+    assert isinstance(g.throw(), _core.GreenletExit)
+    g = Mine()
+    g.first = True
+    with pytest.raises(_core.GreenletExit):
+        g.throw()
+
+
+def test_run_is_looked_up_once():
+    count = []
+
+    class Mine(greenlet):
+        @property
+        def run(self):
+            count.append(self)
+            return lambda value: value
+
+    g = Mine()
+    dead = greenlet(int, g)
+    dead.throw()
+    assert count == [g]
+    g = Mine()
+    dead = greenlet(int)
+    dead.switch()
+    dead.parent = g
+    assert isinstance(dead.throw(), _core.GreenletExit)
+    assert len(count) == 2

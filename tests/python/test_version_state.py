@@ -125,7 +125,7 @@ def test_a_context_may_be_given_and_taken():
     g.gr_context = other
     assert g.gr_context is other
     g.switch()
-    assert g.dead and g.gr_context is None
+    assert g.dead and g.gr_context is other
     assert var.get() == "main"
 
 
@@ -244,6 +244,7 @@ def test_settrace_tells_of_switches(quiet):
         ("switch", (g, main)),
         ("switch", (main, g)),
         ("switch", (g, main)),
+        ("throw", (main, main)),
         ("switch", (main, h)),
         ("throw", (h, main)),
     ]
