@@ -173,6 +173,12 @@ if sys.version_info >= (3, 11) and sys.implementation.name == "cpython":
     return "$status"
 }
 
+# greenlet's own tests on our greenlets.
+step_greenlet() {
+    scripts/venv.sh psutil objgraph &&
+        "$venv/bin/python" scripts/suites_greenlet.py
+}
+
 # gevent's own wheel on our greenlets.
 step_gevent_stock() {
     scripts/venv.sh && "$venv/bin/python" scripts/suites_gevent_stock.py \

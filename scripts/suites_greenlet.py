@@ -4,11 +4,11 @@
     suites_greenlet.py --fetch
 
 Fetches greenlet's source distribution into the cache folder, puts its tests
-into a package that is ours, compiles their extension modules against our
-header, and runs them file by file: a test that crashes or hangs is counted
-and the rest go on.  PYTHON must find celadon, psutil and objgraph.  What may
-fail, and why, is in tests/suites/greenlet.toml; the exit code is 1 where
-anything else fails, or something listed there passes.  NAME: only these
+into a copy of the drop-in package, compiles their extension modules against
+our header, and runs them file by file: a test that crashes or hangs is
+counted and the rest go on.  PYTHON must find celadon, psutil and objgraph.
+What may fail, and why, is in tests/suites/greenlet.toml; the exit code is 1
+where anything else fails, or something listed there passes.  NAME: only these
 files, as test_throw.
 
 Tests that demand a leak of the reference implementation are run without that
@@ -22,6 +22,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,17 +34,6 @@ HEADER = ROOT / "python" / "celadon" / "include" / "greenlet" / "greenlet.h"
 LIMIT = 120
 # Says of a test that is left out because it demands a leak.
 DEMANDS_LEAK = "Skipping known failures"
-
-# The package round greenlet's tests.
-INIT = """
-from celadon.greenlet_api import *
-from celadon.greenlet_api import _C_API
-from . import _greenlet
-"""
-INNER = """
-from celadon.greenlet_api import *
-from celadon.greenlet_api import _C_API
-"""
 
 
 def cache():
@@ -96,13 +86,11 @@ class Stage:
         self._compile("_test_extension_cpp.cpp", os.getenv("CXX", "c++"))
 
     def _unpack(self, sdist):
-        """A package greenlet that is ours, the tests in it, our header."""
+        """The drop-in package, greenlet's tests in it, and our header."""
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.unpack_archive(sdist, self.folder / "sdist")
         (source,) = self.folder.glob("sdist/*/src/greenlet")
-        self.package.mkdir()
-        (self.package / "__init__.py").write_text(INIT)
-        (self.package / "_greenlet.py").write_text(INNER)
+        shutil.copytree(ROOT / "python/dropin/greenlet", self.package)
         shutil.copytree(source / "tests", self.package / "tests")
         shutil.copy(HEADER, self.package)
         # What the tests in C++ want besides.
@@ -152,7 +140,7 @@ def run_tests(stage, module, tests, env):
     """Run *tests* of a module, in as many processes as it takes."""
     outcomes = {}
     left = list(tests)
-    report = stage.folder / "report"
+    report = stage.folder / f"{module}.report"
     while left:
         report.write_text("")
         text, how = "", "did not end"
@@ -256,9 +244,12 @@ def main():
         fetch(python)
         return 0
     stage = Stage(python, options.sdist or fetch(python))
+    names = options.names or stage.files()
     outcomes = {}
-    for name in options.names or stage.files():
-        outcomes |= run_file(stage, name)
+    # They mostly wait.
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        for some in pool.map(lambda name: run_file(stage, name), names):
+            outcomes |= some
     good = scoreboard(
         python, outcomes, expected(python), bool(options.names)
     )

@@ -368,7 +368,9 @@ glet_entry(struct cel__coro *coro)
     else {
         PyObject *exc = celext_take_raised();
         drop_first(me, &first);
-        celext_raise(exc);
+        if (exc != NULL) { /* as ever */
+            celext_raise(exc);
+        }
     }
     return finish(hub, me, result);
 }
