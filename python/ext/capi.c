@@ -59,7 +59,7 @@ capi_new(PyObject *run, PyGreenlet *parent)
 static PyGreenlet *
 capi_get_current(void)
 {
-    return (PyGreenlet *)Py_XNewRef((PyObject *)greenlet_current(owner));
+    return (PyGreenlet *)greenlet_getcurrent(owner);
 }
 
 static PyObject *

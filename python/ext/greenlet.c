@@ -35,6 +35,16 @@ greenlet_current(struct celext_state *state)
     return hub_current(hub)->self;
 }
 
+PyObject *
+greenlet_getcurrent(struct celext_state *state)
+{
+    if (cel__unlikely(celext_finalizing())) {
+        PyErr_SetString(PyExc_RuntimeError, "greenlet is being finalized");
+        return NULL;
+    }
+    return Py_XNewRef((PyObject *)greenlet_current(state));
+}
+
 /* The state behind any greenlet.  Borrowed; never fails for one of ours. */
 static struct celext_state *
 state_of(PyObject *self)

@@ -137,6 +137,10 @@ glet_home(const struct glet *glet)
    an exception. */
 PyGreenlet *greenlet_current(struct celext_state *state);
 
+/* greenlet.getcurrent(): the same, new; RuntimeError once the interpreter is
+   being finalized. */
+PyObject *greenlet_getcurrent(struct celext_state *state);
+
 /* greenlet(run, parent) of the class `type`; each may be NULL.  New, or NULL
    with an exception. */
 PyObject *greenlet_make(PyTypeObject *type, PyObject *run, PyObject *parent);

@@ -59,7 +59,7 @@ static PyObject *
 core_getcurrent(PyObject *module, PyObject *unused)
 {
     (void)unused;
-    return Py_XNewRef((PyObject *)greenlet_current(state_of(module)));
+    return greenlet_getcurrent(state_of(module));
 }
 
 PyDoc_STRVAR(get_hub_doc, "get_hub($module, /)\n"

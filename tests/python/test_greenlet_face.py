@@ -536,3 +536,29 @@ def test_run_is_looked_up_once():
     dead.parent = g
     assert isinstance(dead.throw(), _core.GreenletExit)
     assert len(count) == 2
+
+
+def test_there_is_no_current_one_at_the_very_end():
+    program = """if True:
+        import atexit, os
+        from celadon.greenlet_api import getcurrent
+
+        def look(getcurrent=getcurrent, write=os.write):
+            try:
+                write(1, repr(type(getcurrent())).encode() + b"\\n")
+            except RuntimeError as error:
+                write(1, str(error).encode() + b"\\n")
+
+        class Last:
+            def __del__(self, look=look):
+                look()
+
+        atexit.register(look)
+        last = Last()
+    """
+    ended = run_python("-c", program)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines() == [
+        "<class 'celadon._core.greenlet'>",
+        "greenlet is being finalized",
+    ]
