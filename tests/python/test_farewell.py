@@ -7,7 +7,7 @@ import threading
 import weakref
 
 import pytest
-from celadon import Timeout, get_hub, sleep, spawn
+from celadon import Timeout, get_hub, greenlet_api, sleep, spawn
 from celadon._core import GreenletExit, Greenlet, getcurrent, greenlet
 from support import run_script
 
@@ -458,7 +458,7 @@ def test_threads_by_the_c_interface_have_hubs_too():
 SUSPENDED = """
 import atexit, sys, threading
 import celadon
-from celadon import Timeout, get_hub, sleep, spawn
+from celadon import Timeout, get_hub, greenlet_api, sleep, spawn
 from celadon._core import getcurrent, greenlet, settrace
 main = getcurrent()
 def wait():
@@ -542,3 +542,35 @@ atexit.register(last)
         patched=False,
     )
     assert ended.out == "late raw\n"
+
+
+def test_a_thread_ends_whole_after_others_dropped_its_greenlets():
+    """What it was told of them and has not read must not keep it."""
+    for _ in range(3):
+        ends = []
+        made = []
+        there = threading.Event()
+        dropped = threading.Event()
+
+        def stay():
+            try:
+                getcurrent().parent.switch()
+            finally:
+                ends.append(threading.get_ident())
+
+        def run():
+            made.append(greenlet(stay))
+            made[0].switch()
+            there.set()
+            dropped.wait(10)
+            greenlet()
+
+        before = greenlet_api.get_total_main_greenlets()
+        thread = threading.Thread(target=run)
+        thread.start()
+        assert there.wait(10)
+        del made[:]
+        dropped.set()
+        thread.join()
+        assert ends == [thread.ident]
+        assert greenlet_api.get_total_main_greenlets() == before
