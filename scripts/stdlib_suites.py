@@ -33,13 +33,6 @@ EXPECTED = {
         "ForkTest.test_threaded_import_lock_fork":
             "the global import lock belongs to the thread of the system",
     },
-    "test_queue": {
-        f"{kind}Test.test_shutdown_{how}all_methods_in_many_threads":
-            "loops round a lock that is always free until another thread "
-            "does something"
-        for kind in ("PyQueue", "PyLifoQueue", "PyPriorityQueue")
-        for how in ("", "immediate_")
-    },
     "test_signal": {
         "GenericTests.test_functions_module_attr":
             "asks for the module names of originals",
