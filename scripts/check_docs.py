@@ -5,7 +5,8 @@ targets and check steps too; C examples compile, those with a main() are
 linked with the library of the build folder and run; Python examples parse;
 tables of figures (figures.py) are in one piece; lines have at most 100
 columns, but for tables.  README.md and README.ko.md have at most 150 lines
-and, but for comments, the same examples.
+and, but for comments, the same examples.  The tests that a C file says it has
+exist.
 """
 
 import ast
@@ -36,11 +37,16 @@ COMMENT = re.compile(r" *(# .*|/\*.*?\*/)")
 ABSENT = re.compile(r"build/|\.venv|.*(NAME|MODULE|FILE|3XX)")
 
 
-def documents():
-    """The .md files of the project, committed or about to be."""
+# The last words of a file comment: "Tests: unit/test_wait.c, ...".
+TESTS = re.compile(r"^ \* Tests: (.*?)(?=^ \*(?:/|$))", re.M | re.S)
+TEST = re.compile(r"\w+\.(?:c|py)")
+
+
+def ours(*globs):
+    """The project's files of such names, committed or about to be."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others",
-         "--exclude-standard", "*.md"],
+         "--exclude-standard", *globs],
         cwd=ROOT, check=True, capture_output=True, text=True)
     names = [name for name in listed.stdout.split("\0") if name]
     return [ROOT / name for name in names if (ROOT / name).exists()]
@@ -160,12 +166,21 @@ def check_same_examples():
             yield f"their {language} examples differ"
 
 
+def check_tests():
+    """Yield the tests that file comments name and that do not exist."""
+    there = {path.name for path in ours("tests", "bench")}
+    for path in ours("*.c", "*.h"):
+        for tests in TESTS.findall(path.read_text()):
+            for name in set(TEST.findall(tests)) - there:
+                yield f"{path.relative_to(ROOT)}: {name} is not there"
+
+
 def main():
     if len(sys.argv) != 2:
         print(__doc__.splitlines()[0], file=sys.stderr)
         return 2
     build = Path(sys.argv[1]).resolve()
-    paths = documents()
+    paths = ours("*.md")
     wrong = 0
     for path in paths:
         text = path.read_text()
@@ -175,6 +190,9 @@ def main():
             wrong += 1
     for found in check_same_examples():
         print(f"{' and '.join(READMES)}: {found}")
+        wrong += 1
+    for found in check_tests():
+        print(found)
         wrong += 1
     print(f"{len(paths)} documents")
     return 1 if wrong else 0

@@ -2,7 +2,7 @@
 /*
  * What the sanitizers and valgrind must be told when stacks change hands.
  *
- * Called from the one place that switches (coro/coro.c) and the one that
+ * Called from the one place that switches (sched/wait.c) and the one that
  * makes stacks (coro/stack.c), never elsewhere.  In builds without them all
  * of it is empty.
  *

@@ -15,7 +15,7 @@
  *
  * Threads: the owner's, but for cel__worker_post() and cel__worker_wake().
  *
- * Tests: unit/test_worker.c, unit/test_wait.c, stress/stress_cancel.c
+ * Tests: unit/test_worker.c, unit/test_wait.c
  */
 #ifndef CEL_WORKER_H
 #define CEL_WORKER_H

@@ -264,12 +264,14 @@ def test_a_joiner_may_be_killed():
 
 
 def test_joining_from_another_thread():
-    g = spawn(sleep, 0.02)
+    may_end = Event()
+    g = spawn(may_end.wait)
     ends = []
 
     def run():
         g.join(0.001)
         ends.append(g.ready())
+        may_end.set()
         g.join()
         ends.append(g.ready())
         ends.append(g.get())
@@ -279,7 +281,7 @@ def test_joining_from_another_thread():
     g.join()
     sleep(0.05)
     thread.join()
-    assert ends == [False, True, None]
+    assert ends == [False, True, True]
 
 
 # ---- killing
