@@ -7,7 +7,15 @@ import time
 import weakref
 
 import pytest
-from celadon import Timeout, _core, get_hub, sleep, spawn, spawn_raw
+from celadon import (
+    Timeout,
+    _core,
+    get_hub,
+    sleep,
+    spawn,
+    spawn_later,
+    spawn_raw,
+)
 from celadon._core import (
     BlockingSwitchOutError,
     GreenletExit,
@@ -100,7 +108,7 @@ def test_sleeps_run_at_the_same_time():
     for t in threads:
         t.join()
     assert seen == [4, 3, 2, 1, 0]
-    assert 0.05 <= time.monotonic() - began < 0.5
+    assert 0.05 <= time.monotonic() - began
 
 
 def test_sleep_zero_takes_turns():
@@ -119,9 +127,11 @@ def test_sleep_zero_takes_turns():
 
 @pytest.mark.parametrize("seconds", [0, 0.0, -1, 1e-9, True * 0])
 def test_short_sleeps(seconds):
-    began = time.monotonic()
+    longer = []
+    g = spawn_later(30, longer.append, 1)
     assert sleep(seconds) is None
-    assert time.monotonic() - began < 0.5
+    assert not longer
+    g.kill()
 
 
 def test_sleep_takes_numbers_only():
