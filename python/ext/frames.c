@@ -128,6 +128,36 @@ visit_function(frame_t *frame, visitproc visit, void *arg)
 
 #endif
 
+#if PY_VERSION_HEX >= 0x030E0000
+#define STACK_AT offsetof(frame_t, stackpointer)
+#else
+#define STACK_AT 0
+#endif
+
+/* What this was compiled for.  Volatile, as pystate.c's, and for the same
+   test. */
+static const volatile struct {
+    char mark[16];
+    uint64_t previous;
+    uint64_t locals;
+    uint64_t owner;
+    uint64_t stack; /* 0: before 3.14 */
+} compiled = {
+    .mark = "celadon frames:",
+    .previous = offsetof(frame_t, previous),
+    .locals = offsetof(frame_t, localsplus),
+    .owner = offsetof(frame_t, owner),
+    .stack = STACK_AT,
+};
+
+bool
+frames_known(const uint64_t *offsets)
+{
+    return offsets[1] == compiled.previous && offsets[4] == compiled.locals &&
+           offsets[5] == compiled.owner &&
+           (compiled.stack == 0 || offsets[6] == compiled.stack);
+}
+
 /* Whether `frame` is being cleared; `newer` is the one it called, or NULL. */
 static inline bool
 is_dying(const frame_t *frame, const frame_t *newer)

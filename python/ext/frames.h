@@ -35,6 +35,13 @@ int frames_visit_locals(struct glet *glet, visitproc visit, void *arg);
    thread has ended.  May run any Python code. */
 void frames_drop_locals(struct glet *glet);
 
+/*
+ * Whether frames are laid out as they were where this was compiled: `offsets`
+ * are the running interpreter's debug offsets of a frame (size, previous,
+ * executable, instr_ptr, localsplus, owner and, from 3.14, stackpointer).
+ */
+bool frames_known(const uint64_t *offsets);
+
 /* Let CPython call the finalizer of `op` a second time. */
 void frames_forget_finalized(PyObject *op);
 

@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "ext/frames.h"
+
 /* What this was compiled for.  Volatile, so that it is read at run time: the
    test changes it in a copy of the extension, which must then be refused. */
 struct layout {
@@ -53,12 +55,10 @@ struct debug_offsets {
     uint64_t free_threaded;
     uint64_t of_runtime[3];
     uint64_t of_interp[PYSTATE_OF_INTERP];
-    uint64_t size;
-    uint64_t prev;
-    uint64_t next;
-    uint64_t interp;
-    uint64_t current_frame;
-    uint64_t others[8];
+    /* The thread state's: its size and the offsets of prev, next, interp,
+       current_frame and others, which differ; then a frame's. */
+    uint64_t of_thread[PYSTATE_FRAME_AT];
+    uint64_t of_frame[7];
 };
 
 /* Weak: an interpreter may be linked so that it is out of reach. */
@@ -70,7 +70,6 @@ static const char *
 misfit(void)
 {
     const struct debug_offsets *running = &_PyRuntime;
-    size_t first = offsetof(struct debug_offsets, size);
 
     if (running == NULL) {
         return NULL;
@@ -79,14 +78,14 @@ misfit(void)
         running->version >> 16 != compiled.version) {
         return "it does not say how it is laid out";
     }
-    uint64_t chunk;
-    memcpy(&chunk,
-           (const char *)running + first + PYSTATE_CHUNK_AT * sizeof(uint64_t),
-           sizeof(chunk));
-    if (running->interp != compiled.interp ||
-        running->current_frame != compiled.frame || chunk != compiled.chunk ||
-        running->size < compiled.size) {
+    const uint64_t *thread = running->of_thread;
+    if (thread[0] < compiled.size || thread[3] != compiled.interp ||
+        thread[4] != compiled.frame ||
+        thread[PYSTATE_CHUNK_AT] != compiled.chunk) {
         return "the fields of its thread state are elsewhere";
+    }
+    if (!frames_known(running->of_frame)) {
+        return "its frames look different";
     }
     return NULL;
 }

@@ -17,6 +17,7 @@
 /* Among the debug offsets, see pystate.c. */
 #define PYSTATE_OF_INTERP 13
 #define PYSTATE_CHUNK_AT  7
+#define PYSTATE_FRAME_AT  9
 
 /* For both see pystate_312.h. */
 #define PYSTATE_STACK   ((size_t)6 * 1024 * 1024)

@@ -12,6 +12,7 @@
 /* Among the debug offsets, see pystate.c. */
 #define PYSTATE_OF_INTERP 16
 #define PYSTATE_CHUNK_AT  10
+#define PYSTATE_FRAME_AT  17
 
 static inline struct _PyInterpreterFrame *
 pystate_own_bottom(PyThreadState *ts)
@@ -27,18 +28,5 @@ pystate_own_switched(PyThreadState *ts)
 }
 
 #include "ext/pystate_since_314.h"
-
-static inline int
-pystate_own_nesting(const PyThreadState *ts)
-{
-    (void)ts;
-    return -1;
-}
-
-static inline struct _PyInterpreterFrame *
-pystate_own_frame(const struct pystate_own *own)
-{
-    return own->frame;
-}
 
 #endif

@@ -100,4 +100,17 @@ pystate_own_swap_frame(PyThreadState *ts, struct pystate_own *own)
     own->frame = frame;
 }
 
+static inline int
+pystate_own_nesting(const PyThreadState *ts)
+{
+    (void)ts;
+    return -1;
+}
+
+static inline struct _PyInterpreterFrame *
+pystate_own_frame(const struct pystate_own *own)
+{
+    return own->frame;
+}
+
 #endif

@@ -8,8 +8,11 @@ import celadon._core
 import pytest
 from support import run_python, run_script
 
-MARK = b"celadon layout:\0"
-FIELDS = ("version", "interp", "frame", "chunk", "size")
+# By mark, what the extension expects of the interpreter.
+FIELDS = {
+    b"celadon layout:\0": ("version", "interp", "frame", "chunk", "size"),
+    b"celadon frames:\0": ("previous", "locals", "owner", "stack"),
+}
 
 LOAD = """
 import sys
@@ -23,19 +26,26 @@ loader.exec_module(module_from_spec(spec))
 
 
 def layout():
-    """Return the extension's bytes, and where what it expects lies there."""
+    """Return the extension's bytes and what it expects, {name: (at, value)},
+    each number with its place there."""
     with open(celadon._core.__file__, "rb") as file:
         data = bytearray(file.read())
-    assert data.count(MARK) == 1
-    at = data.index(MARK) + len(MARK)
-    return data, at, dict(zip(FIELDS, struct.unpack_from("5Q", data, at)))
+    found = {}
+    for mark, names in FIELDS.items():
+        assert data.count(mark) == 1
+        at = data.index(mark) + len(mark)
+        for name in names:
+            found[name] = at, *struct.unpack_from("Q", data, at)
+            at += 8
+    return data, found
 
 
-def load_expecting(folder, **changed):
-    """Import a copy of the extension that expects something else."""
-    data, at, expected = layout()
-    expected.update(changed)
-    struct.pack_into("5Q", data, at, *expected.values())
+def load_expecting(folder, **more):
+    """Import a copy of the extension that expects so much more."""
+    data, expected = layout()
+    for name, difference in more.items():
+        at, value = expected[name]
+        struct.pack_into("Q", data, at, value + difference)
     path = folder / "_core.so"
     path.write_bytes(data)
     shutil.copymode(celadon._core.__file__, path)
@@ -43,8 +53,8 @@ def load_expecting(folder, **changed):
 
 
 def test_what_the_extension_expects_is_here():
-    *_, expected = layout()
-    assert expected["version"] == sys.hexversion >> 16
+    _, expected = layout()
+    assert expected["version"][1] == sys.hexversion >> 16
 
 
 def test_a_copy_that_expects_the_same_is_accepted(tmp_path):
@@ -62,27 +72,35 @@ def check_refusal(ended, why):
 
 
 def test_another_version_is_refused(tmp_path):
-    ended = load_expecting(tmp_path, version=0x0363)
-    check_refusal(ended, "built for CPython 3.99 ")
+    ended = load_expecting(tmp_path, version=40)
+    check_refusal(ended, f"for CPython 3.{sys.version_info.minor + 40} ")
     check_refusal(ended, "it is another version")
 
 
 def test_fields_elsewhere_are_refused(tmp_path):
-    *_, expected = layout()
-    ended = load_expecting(tmp_path, interp=expected["interp"] + 8)
+    ended = load_expecting(tmp_path, interp=8)
     check_refusal(ended, "the fields of its thread state are elsewhere")
 
 
-@pytest.mark.skipif(
+offsets = pytest.mark.skipif(
     sys.version_info < (3, 13), reason="debug offsets are of 3.13"
 )
+
+
+@offsets
 @pytest.mark.parametrize(
     ("field", "more"), [("frame", 8), ("chunk", -8), ("size", 100_000)]
 )
 def test_debug_offsets_are_heeded(tmp_path, field, more):
-    *_, expected = layout()
-    ended = load_expecting(tmp_path, **{field: expected[field] + more})
+    ended = load_expecting(tmp_path, **{field: more})
     check_refusal(ended, "the fields of its thread state are elsewhere")
+
+
+@offsets
+@pytest.mark.parametrize("field", FIELDS[b"celadon frames:\0"])
+def test_other_frames_are_refused(tmp_path, field):
+    ended = load_expecting(tmp_path, **{field: 8})
+    check_refusal(ended, "its frames look different")
 
 
 def test_importing_leaves_nothing_behind():
