@@ -214,6 +214,9 @@ def scoreboard(python, outcomes, excused, partial):
         print(f"---- {test}: {how}\n{why.rstrip()}\n")
     for test in better:
         print(f"---- {test}: passes, or is no more, though listed")
+    for test, (how, why) in sorted(outcomes.items()):
+        if how == "skipped":
+            print(f"skipped: {test}: {why[:60]}")
     for test in sorted(bad & excused.keys()):
         print(f"expected: {test}: {excused[test]}")
     count = {
