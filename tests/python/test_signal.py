@@ -128,9 +128,9 @@ def test_an_alarm_interrupts_main():
         class Late(Exception): pass
         def alarm(number, frame): raise Late
         signal.signal(signal.SIGALRM, alarm)
-        signal.setitimer(signal.ITIMER_REAL, 0.02)
         a, b = socket.socketpair()
         try:
+            signal.setitimer(signal.ITIMER_REAL, 0.02)
             a.recv(1)
         except Late:
             print("late")
