@@ -205,6 +205,17 @@ cel__epoll_arm(struct cel__loop *loop, int fd, struct cel__fd *entry)
                    EPOLLONESHOT | cel__readiness_interest(entry));
 }
 
+void
+cel__epoll_disarm(struct cel__loop *loop, int fd, struct cel__fd *entry)
+{
+    const struct cel__epoll *state = loop->state;
+
+    (void)cel__sys_epoll_ctl(state->epoll, EPOLL_CTL_DEL, fd, NULL);
+    entry->edge = 0;
+    entry->known = false;
+    entry->exact = false;
+}
+
 static int
 epoll_submit(struct cel__loop *loop, struct cel__op *op)
 {
@@ -352,6 +363,7 @@ epoll_poll(struct cel__loop *loop, cel_time timeout)
     if (cel__unlikely(n == -EBADF || n == -EINVAL)) {
         return renew(loop); /* ours was closed; see above */
     }
+    state->nevents = n < 0 ? 0 : (unsigned)n;
     for (int i = 0; i < n; i++) {
         dispatch(loop, &state->events[i]);
     }

@@ -21,8 +21,9 @@ struct cel__loop;
 
 struct cel__epoll {
     int epoll;
-    int wake;    /* eventfd */
-    bool coarse; /* epoll_pwait2() is not to be had: milliseconds only */
+    int wake;         /* eventfd */
+    unsigned nevents; /* that the last poll brought */
+    bool coarse;      /* epoll_pwait2() is not to be had: milliseconds only */
     /* Too large for a coroutine's stack. */
     struct epoll_event events[CEL__EPOLL_NEVENTS];
 };
@@ -32,6 +33,10 @@ struct cel__epoll {
 int cel__epoll_init(struct cel__epoll *state);
 
 void cel__epoll_fini(struct cel__epoll *state);
+
+/* Let the kernel forget `fd`, which is registered by edges, until an operation
+   is armed again. */
+void cel__epoll_disarm(struct cel__loop *loop, int fd, struct cel__fd *entry);
 
 /* See that what the operations of `entry`, which is fd's, wait for is told of.
    Returns 0 or a negative errno. */

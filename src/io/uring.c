@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The backend over io_uring(7): the kernel makes the calls.
+ * The backend over io_uring(7): where much goes on the kernel makes the calls.
  *
- * What an operation on an owned socket comes to is left to the kernel, as a
- * request that has the operation's address for user_data.  Requests are only
+ * What an operation on an owned socket comes to is then left to the kernel, as
+ * a request that has the operation's address for user_data.  Requests are only
  * put into the ring; the one system call of a turn submits them all and waits.
  * Of a queue only the first operation has one, for the kernel keeps no order
  * among several.  While it is there the operation and its buffer must stay
@@ -73,6 +73,7 @@ uring_open(struct cel__loop *loop)
         return -ENOMEM;
     }
     *state = (struct cel__uring){.owner = pthread_self()};
+    cel__uring_load_init(state);
     cel__list_init(&state->files);
     cel__list_init(&state->held);
     int err = cel__uring_ring_open(&state->ring, NSQES, &loop->reason);
@@ -137,10 +138,10 @@ arm_first(struct cel__loop *loop, struct cel__fd *entry, struct cel__op *op)
     if (op->posted != CEL__OP_UNPOSTED) {
         return 0;
     }
-    if (cel__uring_op_is_call(entry, op)) {
+    if (state->requests && cel__uring_op_is_call(entry, op)) {
         return post(state, entry, op, true);
     }
-    if (cel__uring_op_is_question(entry, op)) {
+    if (state->requests && cel__uring_op_is_question(entry, op)) {
         return post(state, entry, op, false);
     }
     /* Its edge may have come while another was first. */
@@ -205,6 +206,31 @@ submit_file(struct cel__loop *loop, struct cel__op *op)
     return 0;
 }
 
+/* Take `op`, the first of its `queue`, as a request where it can be one. */
+static int
+submit_request(struct cel__loop *loop, struct cel__fd *entry,
+               struct cel__op *op, struct cel__link *queue)
+{
+    struct cel__uring *state = loop->state;
+
+    if (entry->edge != 0 && !cel__readiness_wanted(entry)) {
+        cel__epoll_disarm(loop, op->fd, entry);
+    }
+    bool is_call = cel__uring_op_is_call(entry, op);
+    if (!is_call && !cel__uring_op_is_question(entry, op)) {
+        return cel__epoll_backend.submit(loop, op);
+    }
+    if (is_call && try_call(state, entry, op) && cel__op_try(entry, op)) {
+        return 1;
+    }
+    int err = post(state, entry, op, is_call);
+    if (err < 0) {
+        return err;
+    }
+    cel__list_append(queue, &op->link);
+    return 0;
+}
+
 static int
 uring_submit(struct cel__loop *loop, struct cel__op *op)
 {
@@ -218,10 +244,6 @@ uring_submit(struct cel__loop *loop, struct cel__op *op)
     if (op->code == CEL__OP_POLL || entry == NULL || cel__op_never_waits(op)) {
         return cel__epoll_backend.submit(loop, op);
     }
-    bool is_call = cel__uring_op_is_call(entry, op);
-    if (!is_call && !cel__uring_op_is_question(entry, op)) {
-        return cel__epoll_backend.submit(loop, op);
-    }
     if (cel__unlikely(loop->forks != cel__fork_count())) {
         int err = cel__loop_after_fork(loop);
         if (err < 0) {
@@ -229,17 +251,15 @@ uring_submit(struct cel__loop *loop, struct cel__op *op)
         }
     }
     struct cel__link *queue = &entry->waiters[cel__readiness_queue(op)];
-    if (cel__list_empty(queue)) {
-        if (is_call && try_call(state, entry, op) && cel__op_try(entry, op)) {
-            return 1;
-        }
-        int err = post(state, entry, op, is_call);
-        if (err < 0) {
-            return err;
-        }
+    const struct cel__op *before = first(queue);
+    if (before != NULL && before->posted != CEL__OP_UNPOSTED) {
+        cel__list_append(queue, &op->link); /* whatever it is: in its turn */
+        return 0;
     }
-    cel__list_append(queue, &op->link);
-    return 0;
+    if (before != NULL || !state->requests) {
+        return cel__epoll_backend.submit(loop, op);
+    }
+    return submit_request(loop, entry, op, queue);
 }
 
 /* ---- cancelling */
@@ -314,6 +334,13 @@ op_ended(struct cel__loop *loop, const struct cel__uring_cqe *cqe)
     }
     struct cel__fd *entry = cel__fd_find(&loop->fds, op->fd);
     int queue = cel__readiness_queue(op);
+    if (cqe->res == -ECANCELED) {
+        /* Taken back, and nobody gave up: it waits on, by whatever is used
+           now. */
+        op->posted = CEL__OP_UNPOSTED;
+        advance(loop, entry, queue);
+        return;
+    }
     if (!cel__uring_op_ended(entry, op, cqe)) {
         int err = post(state, entry, op,
                        op->result != -EAGAIN &&
@@ -327,10 +354,10 @@ op_ended(struct cel__loop *loop, const struct cel__uring_cqe *cqe)
     advance(loop, entry, queue);
 }
 
-/* Take the completions and end what has ended.  Returns whether the epoll has
-   something. */
+/* Take the completions and end what has ended; `*nended` counts that.  Returns
+   whether the epoll has something. */
 static bool
-reap(struct cel__loop *loop)
+reap(struct cel__loop *loop, unsigned *nended)
 {
     struct cel__uring *state = loop->state;
     struct cel__uring_cqe cqe;
@@ -348,6 +375,7 @@ reap(struct cel__loop *loop)
         }
     }
     state->busy = n >= BUSY;
+    *nended = n;
     return rings;
 }
 
@@ -477,6 +505,9 @@ uring_poll(struct cel__loop *loop, cel_time timeout)
     if (cel__unlikely(state->sweep)) {
         cel__uring_cancel_held(state);
     }
+    if (cel__unlikely(state->retiring >= 0)) {
+        cel__uring_load_retire(loop);
+    }
     if (alone && !state->watching) {
         watch(state);
     }
@@ -490,14 +521,17 @@ uring_poll(struct cel__loop *loop, cel_time timeout)
     if (cel__unlikely(err == -EBADF || err == -EOPNOTSUPP)) {
         return replace(loop);
     }
-    bool rings = reap(loop);
-    if (!alone) {
-        return cel__epoll_backend.poll(loop, timeout);
+    unsigned nevents;
+    bool rings = reap(loop, &nevents);
+    if (!alone || rings) {
+        err = cel__epoll_backend.poll(loop, alone ? 0 : timeout);
+        nevents += state->epoll.nevents;
     }
-    if (rings) {
-        return cel__epoll_backend.poll(loop, 0);
+    else if (err != -EINTR) {
+        err = 0;
     }
-    return err == -EINTR ? -EINTR : 0;
+    cel__uring_load_note(state, nevents);
+    return err;
 }
 
 static void

@@ -32,8 +32,12 @@ struct cel__uring {
     size_t nposted;
     bool watching; /* the request that watches the epoll is there */
     bool busy;     /* the last poll ended several operations */
+    bool requests; /* calls of sockets are requests from now on */
     bool sweep;    /* the kernel must be told (again) to cancel what is held */
     struct cel__link files; /* operations on files, which queue for nothing */
+    unsigned load;          /* events a turn, on average, times 16 */
+    unsigned threshold;     /* from which on `requests` is set */
+    int retiring;           /* the descriptor to go on with; -1: none */
     struct cel__link held;  /* cancelled, and not back from the kernel yet */
 };
 
@@ -50,5 +54,18 @@ void cel__uring_cancel_ended(struct cel__loop *loop, struct cel__op *op,
 
 /* Tell the kernel to cancel all that is held. */
 void cel__uring_cancel_held(struct cel__uring *state);
+
+/* Ask for `op`, which waits on, to be taken back, if it is posted; it comes
+   back as -ECANCELED, or ends first.  Returns whether it was asked. */
+bool cel__uring_retire(struct cel__uring *state, const struct cel__op *op);
+
+/* As nothing has happened yet. */
+void cel__uring_load_init(struct cel__uring *state);
+
+/* A turn has brought `nevents`: decide how calls are made from now on. */
+void cel__uring_load_note(struct cel__uring *state, unsigned nevents);
+
+/* `retiring` is not -1: have some requests taken back. */
+void cel__uring_load_retire(struct cel__loop *loop);
 
 #endif

@@ -69,6 +69,12 @@ take_back(struct cel__uring *state, const struct cel__op *op, int32_t *res)
     return false;
 }
 
+bool
+cel__uring_retire(struct cel__uring *state, const struct cel__op *op)
+{
+    return op->posted != CEL__OP_UNPOSTED && push_cancel(state, op);
+}
+
 void
 cel__uring_cancel(struct cel__loop *loop, struct cel__op *op, int result)
 {

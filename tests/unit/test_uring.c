@@ -22,17 +22,25 @@
 
 static struct cel__loop loop;
 
+/* A loop that makes requests where a turn brings `events`, "0": always. */
 static void
-open_loop(void)
+open_loop_from(const char *events)
 {
     if (tap_valgrind()) {
         SKIP("valgrind does not know what io_uring writes");
     }
+    CHECK_EQ(setenv("CELADON_URING_EVENTS", events, 1), 0);
     int err = cel__loop_open(&loop, "uring");
     if (err == -ENOSYS) {
         SKIP(cel__loop_reason(&loop));
     }
     CHECK_EQ(err, 0);
+}
+
+static void
+open_loop(void)
+{
+    open_loop_from("0");
 }
 
 static size_t
@@ -542,6 +550,78 @@ TEST(a_busy_loop_sends_by_requests)
         }
     }
     CHECK(was_busy);
+    cel__loop_close(&loop);
+}
+
+/* ---- readiness while little goes on */
+
+enum {
+    NBUSY = 40
+};
+
+/* Let every connection bring something in one turn; those who receive it wait
+   for more. */
+static void
+one_busy_turn(struct job jobs[NBUSY], int fds[NBUSY][2])
+{
+    for (int i = 0; i < NBUSY; i++) {
+        put(fds[i][1], "x");
+    }
+    for (int i = 0; i < NBUSY; i++) {
+        job_finish(&loop, &jobs[i]);
+        CHECK_EQ(jobs[i].op.result, 1);
+        job_wait_recv(&loop, &jobs[i], fds[i][0], 1);
+    }
+}
+
+TEST(where_little_goes_on_nothing_is_a_request)
+{
+    struct job jobs[NBUSY];
+    int fds[NBUSY][2];
+
+    if (CEL__HARD) {
+        SKIP("a hard build does not go by the load");
+    }
+    open_loop_from("");
+    for (int i = 0; i < NBUSY; i++) {
+        owned_pair(fds[i]);
+        job_wait_recv(&loop, &jobs[i], fds[i][0], 1);
+    }
+    one_busy_turn(jobs, fds);
+    CHECK_EQ(nposted(), 0);
+    for (int i = 0; i < NBUSY; i++) {
+        cel__loop_cancel(&loop, &jobs[i].op, -ECANCELED);
+    }
+    cel__loop_close(&loop);
+}
+
+TEST(where_much_goes_on_all_become_requests)
+{
+    struct job jobs[NBUSY];
+    int fds[NBUSY][2];
+
+    open_loop_from("10");
+    for (int i = 0; i < NBUSY; i++) {
+        owned_pair(fds[i]);
+        job_wait_recv(&loop, &jobs[i], fds[i][0], 1);
+    }
+    for (int turn = 0; turn < 20; turn++) {
+        one_busy_turn(jobs, fds);
+    }
+    CHECK(CEL__HARD || nposted() == NBUSY);
+    /* Two are left talking: the others' requests are taken back. */
+    for (int turn = 0; turn < 300; turn++) {
+        put(fds[turn % 2][1], "y");
+        job_finish(&loop, &jobs[turn % 2]);
+        job_wait_recv(&loop, &jobs[turn % 2], fds[turn % 2][0], 1);
+    }
+    CHECK(CEL__HARD || nposted() == 0);
+    /* None has lost its place, or its turn. */
+    one_busy_turn(jobs, fds);
+    for (int i = 0; i < NBUSY; i++) {
+        cel__loop_cancel(&loop, &jobs[i].op, -ETIMEDOUT);
+        CHECK_EQ(jobs[i].op.result, -ETIMEDOUT);
+    }
     cel__loop_close(&loop);
 }
 
