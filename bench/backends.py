@@ -5,9 +5,10 @@
 Kept connections (echo, 64 bytes) and a connection a request (http).  Every
 server runs all the time; each round asks them one after the other, every
 second round in the other order, and what is compared is the two figures of
-one round.  The ratios are medians over the rounds, the middle half in
-brackets.  With --same-core the load is on the server's core: what both cost
-together, and no waking of another processor.
+one round: requests a second, and what a request costs the server's processor.
+The ratios are to epoll, above 1 is better; medians over the rounds, the middle
+half in brackets.  With --same-core the load is on the server's core: what both
+cost together, and no waking of another processor.
 
 The samples go to build/bench-results/backends.csv.
 """
@@ -27,8 +28,17 @@ OUT = machine.BUILD / 'bench-results'
 WARM_SECONDS = 0.1
 CELLS = [('echo', 1), ('echo', 64), ('echo', 1000), ('http', 64)]
 PROGRAMS = {'echo': 'examples/echo', 'http': 'bench/http'}
-BACKENDS = ['uring', 'epoll']
-NAMES = [*BACKENDS, 'floor']
+# What each server has in its environment: io_uring as it decides, and where
+# each call is a request from the first on.
+SERVERS = {
+    'uring': ['CELADON_BACKEND=uring'],
+    'requests': ['CELADON_BACKEND=uring', 'CELADON_URING_EVENTS=0'],
+    'epoll': ['CELADON_BACKEND=epoll'],
+    'floor': [],
+}
+NAMES = list(SERVERS)
+HEAD = ['clients', 'epoll /s', 'floor /s', 'uring /s', 'requests /s',
+        'uring CPU', 'requests CPU']
 
 
 def parse() -> argparse.Namespace:
@@ -37,6 +47,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument('--seconds', type=float, default=0.4)
     parser.add_argument('--same-core', action='store_true')
     return parser.parse_args()
+
+
+def cpu_ns(pid: int) -> int:
+    """What a process of one thread has had of the processor."""
+    return int(Path(f'/proc/{pid}/schedstat').read_text().split()[0])
 
 
 class Bench:
@@ -59,7 +74,7 @@ class Bench:
         if name == 'floor':
             command = [str(build.program('bench/floor')), mode]
         else:
-            command = ['env', f'CELADON_BACKEND={name}',
+            command = ['env', *SERVERS[name],
                        str(build.program(PROGRAMS[mode]))]
         child = self.children.start([*command, str(port)], self.server_core)
         child.wait_listening(port)
@@ -68,7 +83,7 @@ class Bench:
     def ask(self, mode: str, clients: int, name: str, number: int) -> None:
         """One sample."""
         child, port = self.servers[mode, name]
-        before = child.cpu_seconds()
+        before = cpu_ns(child.pid)
         text = self.children.run(
             [self.load, '-c', str(clients), '-t', str(self.options.seconds),
              '-w', str(WARM_SECONDS), mode, str(port)],
@@ -77,9 +92,9 @@ class Bench:
         if sample['errors'] > 0.01 * sample['total']:
             raise ChildError(f'{name}: {sample["errors"]} of '
                              f'{sample["total"]} requests failed')
-        spent = child.cpu_seconds() - before
+        spent = cpu_ns(child.pid) - before
         sample.update(server=name, round=number,
-                      server_us=1e6 * spent / max(sample['total'], 1))
+                      server_us=spent / 1000 / max(sample['total'], 1))
         self.samples.append(sample)
 
     def run(self) -> None:
@@ -89,36 +104,39 @@ class Bench:
                 for name in names:
                     self.ask(mode, clients, name, number)
 
-    def column(self, mode: str, clients: int, name: str,
-               figure: str) -> list[float]:
-        """A figure of one server in one cell, by round."""
-        return [sample[figure] for sample in self.samples
-                if (sample['mode'], sample['clients'], sample['server'])
-                == (mode, clients, name)]
 
-    def ratio(self, mode: str, clients: int, names: tuple[str, str]) -> str:
-        """The paired ratio of two servers' rates."""
-        ratios = sorted(a / b for a, b in zip(
-            *(self.column(mode, clients, name, 'rps') for name in names),
-            strict=True))
-        quarter = len(ratios) // 4
-        return (f'{statistics.median(ratios):.2f} [{ratios[quarter]:.2f} '
-                f'{ratios[-1 - quarter]:.2f}]')
+def column(samples: list[dict], cell: tuple[str, int], name: str,
+           figure: str) -> list[float]:
+    """A figure of one server in one cell, by round."""
+    return [sample[figure] for sample in samples
+            if (sample['mode'], sample['clients']) == cell
+            and sample['server'] == name]
 
-    def row(self, mode: str, clients: int) -> list[str]:
-        rates = [report.count(statistics.median(
-            self.column(mode, clients, name, 'rps'))) for name in NAMES]
-        costs = [statistics.median(
-            self.column(mode, clients, name, 'server_us')) for name in NAMES]
-        return [f'{mode}, {clients}', *rates,
-                self.ratio(mode, clients, ('uring', 'epoll')),
-                self.ratio(mode, clients, ('epoll', 'floor')),
-                *(f'{cost:.2f}' for cost in costs)]
 
-    def table(self) -> str:
-        head = ['clients', *(f'{name} /s' for name in NAMES), 'uring/epoll',
-                'epoll/floor', *(f'{name} µs' for name in NAMES)]
-        return report.table(head, [self.row(*cell) for cell in CELLS])
+def ratio(samples: list[dict], cell: tuple[str, int], names: tuple[str, str],
+          figure: str) -> str:
+    """The paired ratio of two servers' figures."""
+    ratios = sorted(a / b for a, b in zip(
+        *(column(samples, cell, name, figure) for name in names),
+        strict=True))
+    quarter = len(ratios) // 4
+    return (f'{statistics.median(ratios):.2f} [{ratios[quarter]:.2f} '
+            f'{ratios[-1 - quarter]:.2f}]')
+
+
+def rows(samples: list[dict]) -> list[list[str]]:
+    """The table under HEAD.  Of processor time less is more, so there the
+    ratio is epoll's by the other's."""
+    return [
+        [f'{cell[0]}, {cell[1]:,}',
+         *(report.count(statistics.median(column(samples, cell, name, 'rps')))
+           for name in ('epoll', 'floor')),
+         *(ratio(samples, cell, (name, 'epoll'), 'rps')
+           for name in ('uring', 'requests')),
+         *(ratio(samples, cell, ('epoll', name), 'server_us')
+           for name in ('uring', 'requests'))]
+        for cell in CELLS
+    ]
 
 
 def main() -> int:
@@ -135,7 +153,7 @@ def main() -> int:
         except (ChildError, build.BuildError) as error:
             print(f'failed: {error}')
             return 1
-    print(bench.table())
+    print(report.table(HEAD, rows(bench.samples)))
     print()
     print(report.facts(about))
     report.write_csv(OUT / 'backends.csv', about, bench.samples)

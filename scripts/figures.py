@@ -240,6 +240,11 @@ def core(language, samples):
         ["", *names], [[language.label(row[0]), *row[1:]] for row in rows])
 
 
+def backends(language, samples):
+    names = program("bench/backends.py")
+    return language.table(names["HEAD"], names["rows"](samples))
+
+
 # Name: (file under build/, what makes the table).
 TABLES = {
     "showtime": ("showtime/results.csv", showtime),
@@ -248,6 +253,7 @@ TABLES = {
     "greenlet-3.14": ("bench-results/greenlet-3.14.csv", raw),
     "echo": ("bench-results/echo.csv", echo),
     "core": ("bench-results/core.csv", core),
+    "backends": ("bench-results/backends.csv", backends),
 }
 
 
