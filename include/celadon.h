@@ -10,6 +10,7 @@
 #include "celadon/base.h"
 #include "celadon/file.h"
 #include "celadon/gen.h"
+#include "celadon/info.h"
 #include "celadon/net.h"
 #include "celadon/pool.h"
 #include "celadon/resolve.h"

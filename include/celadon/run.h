@@ -25,8 +25,8 @@ typedef struct cel_options {
     size_t size;         /**< of this structure, for growth */
     size_t stack_size;   /**< bytes of stack a coroutine, 256 KiB by default;
                               address space, memory only as it is touched */
-    const char *backend; /**< "epoll", "poll"; NULL: CELADON_BACKEND of the
-                              environment, else the best there is */
+    const char *backend; /**< "uring", "epoll", "poll"; NULL: CELADON_BACKEND
+                              of the environment, else the best for most */
 } cel_options;
 
 /** Fill `options` with the defaults. */
@@ -39,7 +39,8 @@ CEL_API void cel_options_init(cel_options *options);
  *
  * `options` may be NULL.  Returns what `fn` returned, or, without having
  * called it, -EALREADY (the thread runs coroutines already), -EINVAL (no such
- * backend, unknown options), -ENOMEM or -EMFILE.
+ * backend, unknown options), -ENOSYS (this system does not have that backend;
+ * cel_info_refusal() tells why), -ENOMEM or -EMFILE.
  */
 CEL_API CEL_NODISCARD int cel_run(int (*fn)(void *arg), void *arg,
                                   const cel_options *options);

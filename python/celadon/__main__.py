@@ -5,6 +5,7 @@ import sys
 
 USAGE = """\
 usage: python -m {prog} [OPTION ...] PROGRAM [ARGUMENT ...]
+       python -m {prog} info
 
 Patch the standard library so that blocking code becomes cooperative, then
 run the program as python itself would.  PROGRAM is one of
@@ -12,6 +13,8 @@ run the program as python itself would.  PROGRAM is one of
   SCRIPT            a file, or a folder or zip file with a __main__.py
   -m MODULE         a module, as python -m (also: --module)
   -c CODE           a program given as text, as python -c
+
+`info` prints which backend the event loop has here, and why.
 
 options:
   --no-PART         leave a part alone: {parts}
@@ -62,6 +65,9 @@ class _Command:
     def _read(self, rest):
         while rest:
             word = rest.pop(0)
+            if word == "info" and not rest and not os.path.exists(word):
+                self.answer = "info"
+                return
             if word in ("-m", "--module", "-c"):
                 if not rest:
                     raise _Usage(f"{word} needs an argument")
@@ -242,6 +248,20 @@ def _prepare(command, prog):
             print(f"{prog}: {module}:", *sorted(items), file=sys.stderr)
 
 
+def _print_info():
+    """What was chosen here; of the interpreter too."""
+    import platform
+
+    from celadon import _core
+
+    print(_core.report(), end="")
+    print(
+        f"python: {platform.python_implementation()} "
+        f"{platform.python_version()}, {sys.executable}"
+    )
+    print(f"extension: {_core.__file__}")
+
+
 def main(arguments=None, prog="celadon"):
     """Patch and run as the command line says; returns an exit code."""
     try:
@@ -255,6 +275,9 @@ def main(arguments=None, prog="celadon"):
         from celadon import __version__
 
         print(f"celadon {__version__}")
+        return 0
+    if command.answer == "info":
+        _print_info()
         return 0
     if command.kind == "file" and not os.path.exists(command.program):
         return _fail(

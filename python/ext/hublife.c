@@ -16,10 +16,12 @@
  */
 #include "ext/hub.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/fork.h"
+#include "celadon/info.h"
 #include "coro/overflow.h"
 #include "ext/compat.h"
 #include "ext/farewell.h"
@@ -190,6 +192,27 @@ drop_greenlets(struct hub *hub)
     Py_DECREF(main);
 }
 
+/* Raise what the worker was refused with; the backend, by its reason. */
+static void
+set_refusal(int err)
+{
+    const char *name = getenv("CELADON_BACKEND");
+    const char *why = err == -ENOSYS || err == -EINVAL ? cel_info_refusal(NULL)
+                                                       : NULL;
+
+    if (why == NULL || name == NULL) {
+        celext_oserror(err);
+        return;
+    }
+    PyObject *args = Py_BuildValue(
+        "(iN)", -err,
+        PyUnicode_FromFormat("CELADON_BACKEND=%s: %s", name, why));
+    if (args != NULL) {
+        PyErr_SetObject(PyExc_OSError, args);
+        Py_DECREF(args);
+    }
+}
+
 /* Make `hub` the thread's.  Returns 0 or -1 with an exception. */
 static int
 begin(struct hub *hub, PyCapsule_Destructor end)
@@ -205,7 +228,7 @@ begin(struct hub *hub, PyCapsule_Destructor end)
     };
     int err = cel__worker_open(&hub->worker, &options);
     if (err < 0) {
-        celext_oserror(err);
+        set_refusal(err);
         return -1;
     }
     /* Without it an overflow ends the process too, only less politely. */

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
+#include "celadon/info.h"
 #include "ext/compat.h"
 #include "ext/greenlet.h"
 #include "ext/hub.h"
@@ -231,10 +232,28 @@ core_set_greenlet_class(PyObject *module, PyObject *type)
     return set_class(&state->task_class, state->task_type, type);
 }
 
+PyDoc_STRVAR(report_doc, "report($module, /)\n"
+                         "--\n\n"
+                         "What was chosen on this system, and why, in lines.");
+
+static PyObject *
+core_report(PyObject *module, PyObject *unused)
+{
+    char text[2048];
+
+    (void)module;
+    (void)unused;
+    size_t len = cel_info_report(text, sizeof(text));
+    return PyUnicode_DecodeUTF8(
+        text, (Py_ssize_t)(len < sizeof(text) ? len : sizeof(text) - 1),
+        "replace");
+}
+
 static PyMethodDef core_methods[] = {
     {"getcurrent", core_getcurrent, METH_NOARGS, getcurrent_doc},
     {"get_hub", core_get_hub, METH_NOARGS, get_hub_doc},
     {"has_hub", core_has_hub, METH_NOARGS, has_hub_doc},
+    {"report", core_report, METH_NOARGS, report_doc},
     {"sleep", (PyCFunction)(void (*)(void))core_sleep,
      METH_FASTCALL | METH_KEYWORDS, sleep_doc},
     {"spawn", (PyCFunction)(void (*)(void))core_spawn,

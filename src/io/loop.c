@@ -60,7 +60,16 @@ cel__loop_open(struct cel__loop *loop, const char *backend)
             return open_with(loop, backends[i]);
         }
     }
+    if (err == -EINVAL) {
+        loop->reason = "there is none such: choose uring, epoll or poll";
+    }
     return err;
+}
+
+const char *
+cel__loop_backend_name(size_t number)
+{
+    return number < NBACKENDS ? backends[number]->name : NULL;
 }
 
 const char *

@@ -37,9 +37,13 @@ struct cel__loop {
  */
 int cel__loop_open(struct cel__loop *loop, const char *backend);
 
-/* Why a better backend than this one is not used, for people to read; NULL
-   where there is none.  Also after cel__loop_open() failed. */
+/* Why the backend that was asked for, or a better one than this, is not used,
+   for people to read; NULL where there is nothing to say.  Also after
+   cel__loop_open() failed. */
 const char *cel__loop_reason(const struct cel__loop *loop);
+
+/* The names of all backends, the best first; NULL: there are fewer. */
+const char *cel__loop_backend_name(size_t number);
 
 /* Operations that are still armed end with -ECANCELED. */
 void cel__loop_close(struct cel__loop *loop);

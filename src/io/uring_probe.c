@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Asking for io_uring in a child, where a seccomp filter may kill who does.
+ * Whether io_uring can be asked for, and why it was refused.
  *
  * Most filters fail the call, but some (systemd's SystemCallFilter=, Android)
  * end the process.  So a process under a filter lets a child ask first, which
@@ -13,6 +13,7 @@
  */
 #include "io/uring_probe.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #include <sys/wait.h>
 
 #include "base/alloc.h"
+#include "base/sys.h"
 #include "base/sys_uring.h"
 
 /* For two system calls and their signal frames. */
@@ -38,6 +40,14 @@ ask(void *arg)
     /* With no parameters it fails wherever it is allowed. */
     (void)syscall(SYS_io_uring_setup, 1, NULL);
     _exit(0);
+}
+
+/* Whether this process is under a seccomp filter. */
+static bool
+filtered(void)
+{
+    /* 2: SECCOMP_MODE_FILTER */
+    return prctl(PR_GET_SECCOMP, 0UL, 0UL, 0UL, 0UL) == 2;
 }
 
 /* Let a child ask.  Returns whether it survived; where there can be no child
@@ -68,10 +78,59 @@ cel__uring_probe(void)
     int known = atomic_load_explicit(&verdict, memory_order_relaxed);
 
     if (known == UNKNOWN) {
-        /* 2: under a filter (SECCOMP_MODE_FILTER). */
-        bool filtered = prctl(PR_GET_SECCOMP, 0UL, 0UL, 0UL, 0UL) == 2;
-        known = !filtered || survives() ? SURVIVED : KILLED;
+        known = !filtered() || survives() ? SURVIVED : KILLED;
         atomic_store_explicit(&verdict, known, memory_order_relaxed);
     }
     return known == SURVIVED;
+}
+
+/* What forbade it: the system's setting, where it has one (since 6.6), or a
+   filter. */
+static const char *
+who_forbade(void)
+{
+    char setting = '0';
+    int fd = cel__sys_open("/proc/sys/kernel/io_uring_disabled",
+                           O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        (void)cel__sys_read(fd, &setting, 1);
+        (void)cel__sys_close(fd);
+    }
+    if (setting == '2') {
+        return "forbidden: kernel.io_uring_disabled is 2";
+    }
+    if (setting == '1') {
+        return "forbidden: kernel.io_uring_disabled is 1, and this is no "
+               "process of its kernel.io_uring_group";
+    }
+    return filtered() ? "forbidden by a seccomp filter, as in containers"
+                      : "forbidden";
+}
+
+int
+cel__uring_probe_explain(int err, const char **reason)
+{
+    switch (-err) {
+    case EPERM:
+        *reason = who_forbade();
+        break;
+    case EACCES:
+        *reason = "forbidden by a security module";
+        break;
+    case ENOSYS:
+        *reason = filtered() ? "the kernel does not have it, or a seccomp "
+                               "filter says so"
+                             : "the kernel does not have it";
+        break;
+    case EINVAL:
+        *reason = "the kernel is older than 6.1";
+        break;
+    case ENOMEM:
+        *reason = "memory is short, or the limit of locked memory";
+        break;
+    default:
+        return err;
+    }
+    return -ENOSYS;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether asking for io_uring is survived.
+ * Whether asking for io_uring is survived, and why it is refused.
  *
  * Threads: any.
  */
@@ -12,5 +12,11 @@
 /* Returns false where a seccomp filter kills the process that asks; what else
    may be against it, asking tells. */
 bool cel__uring_probe(void);
+
+/*
+ * Setting a ring up has failed with `err`.  Returns -ENOSYS where that means
+ * that this system will not have it: `*reason` says why; else `err`.
+ */
+int cel__uring_probe_explain(int err, const char **reason);
 
 #endif

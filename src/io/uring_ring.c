@@ -24,6 +24,7 @@
 #include "base/sys.h"
 #include "base/sys_memory.h"
 #include "base/sys_uring.h"
+#include "io/uring_probe.h"
 
 /* Completions a request: many more can be under way than are submitted at a
    time.  What does not fit waits in the kernel, at a price. */
@@ -42,30 +43,6 @@ static const uint32_t flag_sets[] = {
     REQUIRED | CEL__URING_NO_SQARRAY,
     REQUIRED,
 };
-
-static const struct {
-    int code;
-    const char *reason;
-} refusals[] = {
-    {EPERM, "forbidden, by seccomp or kernel.io_uring_disabled"},
-    {EACCES, "forbidden by a security module"},
-    {ENOSYS, "the kernel does not have it"},
-    {EINVAL, "the kernel is older than 6.1"},
-    {ENOMEM, "memory is short, or the limit of locked memory"},
-};
-
-/* What open() returns for `err`; the reason where it is a refusal. */
-static int
-explain(int err, const char **reason)
-{
-    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
-        if (err == -refusals[i].code) {
-            *reason = refusals[i].reason;
-            return -ENOSYS;
-        }
-    }
-    return err;
-}
 
 static int
 setup(struct cel__uring_params *params, uint32_t nsqes)
@@ -172,7 +149,7 @@ cel__uring_ring_open(struct cel__uring_ring *ring, uint32_t nsqes,
 
     ring->fd = setup(&params, nsqes);
     if (ring->fd < 0) {
-        return explain(ring->fd, reason);
+        return cel__uring_probe_explain(ring->fd, reason);
     }
     int err = (params.features & REQUIRED_FEATURES) == REQUIRED_FEATURES
                   ? map(ring, &params)
@@ -180,7 +157,7 @@ cel__uring_ring_open(struct cel__uring_ring *ring, uint32_t nsqes,
     if (err < 0) {
         (void)cel__sys_close(ring->fd);
         ring->fd = -1;
-        return explain(err, reason);
+        return cel__uring_probe_explain(err, reason);
     }
     locate(ring, &params);
     return 0;

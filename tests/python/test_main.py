@@ -115,6 +115,31 @@ def test_help_and_version():
     assert celadon("--version").out.startswith("celadon 0.")
 
 
+def test_info_says_what_was_chosen(tmp_path):
+    shown = celadon("info", env={"CELADON_BACKEND": ""}).out
+    lines = dict(line.split(": ", 1) for line in shown.splitlines())
+    assert lines["backend"] == "epoll, the best for most"
+    assert lines["poll"] == "can be had, by CELADON_BACKEND=poll"
+    assert set(lines) >= {"celadon", "system", "uring", "python", "files"}
+    shown = celadon("info", env={"CELADON_BACKEND": "poll"}).out
+    assert "backend: poll, as CELADON_BACKEND says" in shown
+    # A program of that name is run all the same.
+    (tmp_path / "info").write_text("print('mine')")
+    assert celadon("info", cwd=tmp_path).out == "mine\n"
+
+
+def test_a_backend_that_is_none_is_refused_with_a_reason():
+    ended = celadon(
+        "-c",
+        "import time; time.sleep(0)",
+        env={"CELADON_BACKEND": "kqueue"},
+    )
+    assert ended.code == 1
+    assert "OSError: [Errno 22] CELADON_BACKEND=kqueue: there is" in ended.err
+    shown = celadon("info", env={"CELADON_BACKEND": "kqueue"}).out
+    assert "backend: none; CELADON_BACKEND=kqueue: there is none" in shown
+
+
 @pytest.mark.parametrize(
     "arguments, words",
     [
