@@ -276,8 +276,9 @@ def test_from_a_thread_that_is_not_the_main_one():
             from celadon.monkey import patch_all
             patch_all()
             order = []
+            begin = time.monotonic()
             def tick(n):
-                time.sleep(0.01 * n)
+                time.sleep(max(0, begin + 0.05 * n - time.monotonic()))
                 order.append(n)
             threads = [threading.Thread(target=tick, args=(n,))
                        for n in (3, 1, 2)]
