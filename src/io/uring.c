@@ -128,6 +128,13 @@ post(struct cel__uring *state, struct cel__fd *entry, struct cel__op *op,
     return 0;
 }
 
+/* Whether the direction of `op` is registered by edges. */
+static bool
+is_watched(const struct cel__fd *entry, const struct cel__op *op)
+{
+    return (entry->edge & cel__op_bit(op)) != 0;
+}
+
 /* `op` has become the first of its queue: see that something will end it.
    Returns 1 where it has ended, 0, or a negative errno. */
 static int
@@ -138,11 +145,11 @@ arm_first(struct cel__loop *loop, struct cel__fd *entry, struct cel__op *op)
     if (op->posted != CEL__OP_UNPOSTED) {
         return 0;
     }
-    if (state->requests && cel__uring_op_is_call(entry, op)) {
-        return post(state, entry, op, true);
-    }
-    if (state->requests && cel__uring_op_is_question(entry, op)) {
-        return post(state, entry, op, false);
+    if (state->requests && !is_watched(entry, op)) {
+        bool is_call = cel__uring_op_is_call(entry, op);
+        if (is_call || cel__uring_op_is_question(entry, op)) {
+            return post(state, entry, op, is_call);
+        }
     }
     /* Its edge may have come while another was first. */
     return cel__op_try(entry, op) ? 1 : cel__epoll_arm(loop, op->fd, entry);
@@ -213,12 +220,15 @@ submit_request(struct cel__loop *loop, struct cel__fd *entry,
 {
     struct cel__uring *state = loop->state;
 
-    if (entry->edge != 0 && !cel__readiness_wanted(entry)) {
-        cel__epoll_disarm(loop, op->fd, entry);
-    }
     bool is_call = cel__uring_op_is_call(entry, op);
     if (!is_call && !cel__uring_op_is_question(entry, op)) {
         return cel__epoll_backend.submit(loop, op);
+    }
+    if (is_watched(entry, op)) {
+        if (cel__readiness_wanted(entry)) {
+            return cel__epoll_backend.submit(loop, op);
+        }
+        cel__epoll_disarm(loop, op->fd, entry);
     }
     if (is_call && try_call(state, entry, op) && cel__op_try(entry, op)) {
         return 1;

@@ -34,16 +34,14 @@ cel__uring_op_is_call(const struct cel__fd *entry, const struct cel__op *op)
                            1u << CEL__OP_RECVMSG | 1u << CEL__OP_SENDMSG |
                            1u << CEL__OP_ACCEPT;
 
-    return entry->owned && (calls >> op->code & 1) != 0 &&
-           (entry->edge & cel__op_bit(op)) == 0;
+    return entry->owned && (calls >> op->code & 1) != 0;
 }
 
 bool
 cel__uring_op_is_question(const struct cel__fd *entry,
                           const struct cel__op *op)
 {
-    return entry->owned && op->code == CEL__OP_CONNECT &&
-           (entry->edge & CEL__WRITABLE) == 0;
+    return entry->owned && op->code == CEL__OP_CONNECT;
 }
 
 void

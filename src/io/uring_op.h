@@ -14,14 +14,11 @@
 #include "io/fd.h"
 #include "io/uring_abi.h"
 
-/*
- * Whether the kernel can make the call of `op` itself, and shall: on owned
- * sockets, unless the direction is watched by edges already.
- */
+/* Whether the kernel can make the call of `op` itself: on owned sockets. */
 bool cel__uring_op_is_call(const struct cel__fd *entry,
                            const struct cel__op *op);
 
-/* Whether the kernel is to tell when `op` may succeed, by a request. */
+/* Whether the kernel can tell by a request when `op` may succeed. */
 bool cel__uring_op_is_question(const struct cel__fd *entry,
                                const struct cel__op *op);
 
