@@ -3,7 +3,7 @@
  * Whether the calls of sockets are requests: by how much goes on.
  *
  * Where a turn brings little, readiness is the cheaper way: with one
- * connection a request costs 8 to 10 % more of the processor than epoll.  So
+ * to four connections a request costs 9 to 14 % more of the processor.  So
  * a loop begins with epoll.  Where a turn brings many events on average, those
  * who wait from then on do so by requests, and descriptors leave the epoll as
  * they come by.  Where it becomes quiet again requests that are still under
