@@ -42,10 +42,12 @@ bench:
 check:
 	@scripts/check.sh
 
-# Our tests and greenlet's own under Debian sid's CPythons.
+# Our tests and greenlet's own under Debian sid's CPythons, and one without the
+# GIL.
 matrix:
 	@scripts/setup.sh build
 	@scripts/matrix.sh
+	@scripts/check.sh freethreaded
 
 # greenlet's own test suite on ours: a scoreboard.
 suites-greenlet:

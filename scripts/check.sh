@@ -185,6 +185,13 @@ step_gevent_stock() {
         --quick
 }
 
+# A CPython without the GIL; minutes more where it has to be made first.
+step_freethreaded() {
+    local candidate
+    candidate=$(scripts/freethreaded.sh 3.13) || return 1
+    PYTHON_GIL=0 pytest_in .venv-3.13t "$candidate"
+}
+
 # One newer CPython than Debian stable has.
 step_matrix() { scripts/matrix.sh 3.14; }
 

@@ -29,7 +29,7 @@ PRIVATE = re.compile(r"io/(uring|epoll|poll)\.h")
 # Where #if may stand: what hides the system, the CPU, the tools, CPython.
 PORTABLE = re.compile(
     r"src/base/(sys|clock|sanitize)\.[ch]|src/coro/switch\w*\.[chS]"
-    r"|python/ext/(compat|fpenv|frames|pystate\w*)\.[ch]"
+    r"|python/ext/(compat|fpenv|frames|guard|pystate\w*)\.[ch]"
     r"|include/celadon/base\.h"
 )
 # Allowed everywhere: include guards, C++ linkage, the hard build's switch.

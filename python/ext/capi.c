@@ -121,7 +121,7 @@ capi_get_parent(PyGreenlet *self)
     if (!check(self)) {
         return NULL;
     }
-    return (PyGreenlet *)Py_XNewRef((PyObject *)self->glet->parent);
+    return glet_parent(self->glet);
 }
 
 int

@@ -6,7 +6,7 @@
  * handed one and is killed before it runs gives it to the next, or leaves it
  * for the next get().
  *
- * Threads: with the GIL, any.
+ * Threads: any; guarded (guard.h).
  *
  * Tests: tests/python/test_queue.py
  */
@@ -15,6 +15,7 @@
 #include <structmember.h>
 
 #include "ext/args.h"
+#include "ext/guard.h"
 
 typedef struct {
     PyObject_HEAD
@@ -223,6 +224,7 @@ static PyObject *
 channel_put(PyObject *op, PyObject *const *values, Py_ssize_t count,
             PyObject *names)
 {
+    celext_guard(op);
     static const char *const known[] = {"item", "block", "timeout", NULL};
     PyObject *given[3] = {NULL, NULL, NULL};
     cel_time deadline = CEL_AT_ONCE;
@@ -252,6 +254,7 @@ static PyObject *
 channel_get(PyObject *op, PyObject *const *values, Py_ssize_t count,
             PyObject *names)
 {
+    celext_guard(op);
     struct args args = {values, count, names};
     cel_time deadline;
     PyObject *timeout;
@@ -269,6 +272,7 @@ PyDoc_STRVAR(channel_put_nowait_doc, "put_nowait($self, item, /)\n"
 static PyObject *
 channel_put_nowait(PyObject *op, PyObject *item)
 {
+    celext_guard(op);
     return put_item((channelobject *)op, item, CEL_AT_ONCE);
 }
 
@@ -279,6 +283,7 @@ PyDoc_STRVAR(channel_get_nowait_doc, "get_nowait($self, /)\n"
 static PyObject *
 channel_get_nowait(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     (void)unused;
     return get_item((channelobject *)op, CEL_AT_ONCE);
 }
@@ -286,6 +291,7 @@ channel_get_nowait(PyObject *op, PyObject *unused)
 static PyObject *
 channel_next(PyObject *op)
 {
+    celext_guard(op);
     PyObject *item = get_item((channelobject *)op, CEL_FOREVER);
 
     if (item == PyExc_StopIteration) {
@@ -337,6 +343,7 @@ length(const struct waitq *queue)
 static PyObject *
 channel_get_balance(PyObject *op, void *unused)
 {
+    celext_guard(op);
     channelobject *self = (channelobject *)op;
 
     (void)unused;

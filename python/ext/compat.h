@@ -57,6 +57,40 @@ celext_finalizing(void)
 #endif
 }
 
+/* PyObject_GenericGetAttr() and PyObject_GenericSetAttr() of an object whose
+   dict now is `dict`: what stands at tp_dictoffset, or, where threads may each
+   have another, what they must go by instead. */
+#ifdef Py_GIL_DISABLED
+PyAPI_FUNC(PyObject *)
+    _PyObject_GenericGetAttrWithDict(PyObject *op, PyObject *name,
+                                     PyObject *dict, int suppress);
+PyAPI_FUNC(int)
+    _PyObject_GenericSetAttrWithDict(PyObject *op, PyObject *name,
+                                     PyObject *value, PyObject *dict);
+#endif
+
+static inline PyObject *
+celext_get_attr(PyObject *op, PyObject *name, PyObject *dict)
+{
+#ifdef Py_GIL_DISABLED
+    return _PyObject_GenericGetAttrWithDict(op, name, dict, 0);
+#else
+    (void)dict;
+    return PyObject_GenericGetAttr(op, name);
+#endif
+}
+
+static inline int
+celext_set_attr(PyObject *op, PyObject *name, PyObject *value, PyObject *dict)
+{
+#ifdef Py_GIL_DISABLED
+    return _PyObject_GenericSetAttrWithDict(op, name, value, dict);
+#else
+    (void)dict;
+    return PyObject_GenericSetAttr(op, name, value);
+#endif
+}
+
 /* Report the exception that is set as the end of a thread that began with
    `function`; none is set after. */
 static inline void
@@ -69,6 +103,13 @@ celext_thread_failed(PyObject *function)
     _PyErr_WriteUnraisableMsg("in thread started by", function);
 #endif
 }
+
+/* The module slot that says that threads may run at the same time (3.13). */
+#ifdef Py_GIL_DISABLED
+#define CELEXT_NO_GIL {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#else
+#define CELEXT_NO_GIL
+#endif
 
 /* The module slot that refuses subinterpreters: a hub belongs to an OS thread,
    which may not have two.  From 3.12 on there is a word for it. */

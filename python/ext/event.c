@@ -5,11 +5,12 @@
  * set() makes everybody ready at once who waits then, in their order; that
  * somebody clears the flag before they run does not take it back.
  *
- * Threads: with the GIL, any.
+ * Threads: any; guarded (guard.h).
  *
  * Tests: tests/python/test_event.py
  */
 #include "ext/args.h"
+#include "ext/guard.h"
 #include "ext/links.h"
 #include "ext/waitq.h"
 
@@ -59,6 +60,7 @@ event_dealloc(PyObject *op)
 static PyObject *
 event_repr(PyObject *op)
 {
+    celext_guard(op);
     return PyUnicode_FromFormat("<%s at %p: %s>", Py_TYPE(op)->tp_name, op,
                                 ((eventobject *)op)->flag ? "set" : "unset");
 }
@@ -70,6 +72,7 @@ PyDoc_STRVAR(event_is_set_doc, "is_set($self, /)\n"
 static PyObject *
 event_is_set(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     (void)unused;
     return PyBool_FromLong(((eventobject *)op)->flag);
 }
@@ -81,6 +84,7 @@ PyDoc_STRVAR(event_set_doc, "set($self, /)\n"
 static PyObject *
 event_set(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     eventobject *self = (eventobject *)op;
 
     (void)unused;
@@ -98,6 +102,7 @@ PyDoc_STRVAR(event_clear_doc,
 static PyObject *
 event_clear(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     (void)unused;
     ((eventobject *)op)->flag = false;
     Py_RETURN_NONE;
@@ -113,6 +118,7 @@ static PyObject *
 event_wait(PyObject *op, PyObject *const *values, Py_ssize_t count,
            PyObject *names)
 {
+    celext_guard(op);
     eventobject *self = (eventobject *)op;
     struct args args = {values, count, names};
     struct waiter me = {.turn = 0};
@@ -144,6 +150,7 @@ PyDoc_STRVAR(event_rawlink_doc,
 static PyObject *
 event_rawlink(PyObject *op, PyObject *callback)
 {
+    celext_guard(op);
     eventobject *self = (eventobject *)op;
 
     return links_add(&self->links, op, callback, NULL, self->flag);
@@ -156,6 +163,7 @@ PyDoc_STRVAR(event_unlink_doc, "unlink($self, callback, /)\n"
 static PyObject *
 event_unlink(PyObject *op, PyObject *callback)
 {
+    celext_guard(op);
     return links_remove(((eventobject *)op)->links, callback);
 }
 
@@ -166,6 +174,7 @@ PyDoc_STRVAR(event_reinit_doc, "_at_fork_reinit($self, /)\n"
 static PyObject *
 event_reinit(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     eventobject *self = (eventobject *)op;
 
     (void)unused;

@@ -31,32 +31,15 @@
 #include "ext/hub.h"
 #include "ext/local.h"
 
-/* Let `parent` get what `glet` ends with, unless it is one of its children. */
-static void
-adopt(struct glet *glet, PyGreenlet *parent)
-{
-    PyGreenlet *up = parent;
-
-    do {
-        if (up->glet == glet) {
-            return;
-        }
-        up = up->glet->parent;
-    } while (up != NULL);
-    PyGreenlet *old = glet->parent;
-    glet->parent = (PyGreenlet *)Py_NewRef((PyObject *)parent);
-    Py_XDECREF((PyObject *)old);
-}
-
 bool
 glet_kill(struct hub *hub, PyGreenlet *self)
 {
     struct glet *glet = self->glet;
     struct glet *me = hub_current(hub);
     bool was_killing = me->killing;
-    PyGreenlet *parent = (PyGreenlet *)Py_NewRef((PyObject *)glet->parent);
+    PyGreenlet *parent = glet_parent(glet);
 
-    adopt(glet, me->self);
+    (void)glet_set_parent(glet, me->self);
     PyErr_SetNone(hub->state->greenlet_exit);
     me->killing = true; /* what is thrown at us meanwhile comes after */
     PyObject *result = greenlet_switch(hub, self, NULL, NULL);
@@ -66,9 +49,10 @@ glet_kill(struct hub *hub, PyGreenlet *self)
     }
     Py_XDECREF(result);
     /* One that waits in the hub now ends there: we do not wait for it. */
-    adopt(glet, glet->state == GLET_ACTIVE && !glet_is_away(glet)
-                    ? hub->glet->self
-                    : parent);
+    (void)glet_set_parent(glet,
+                          glet->state == GLET_ACTIVE && !glet_is_away(glet)
+                              ? hub->glet->self
+                              : parent);
     Py_DECREF((PyObject *)parent);
     return glet->state == GLET_FINISHED;
 }
@@ -101,8 +85,10 @@ survived(struct hub *hub, PyGreenlet *self)
         glet->revived = true;
         glet->spared = true;
         Py_INCREF((PyObject *)self);
+        celext_lock(&hub->mutex);
         cel__list_append(&hub->doomed, &glet->doomed);
-        hub->untidy = true;
+        celext_unlock(&hub->mutex);
+        hub_litter(hub);
         hub_call_queue(&hub->chores);
     }
 }
@@ -124,15 +110,27 @@ kill_unreachable(struct hub *hub, PyGreenlet *self)
     survived(hub, self);
 }
 
+/* The first of those whom other threads dropped, with a reference that is
+   the caller's; or NULL. */
+static struct glet *
+next_doomed(struct hub *hub)
+{
+    celext_lock(&hub->mutex);
+    struct cel__link *link = cel__list_first(&hub->doomed);
+    if (link != NULL) {
+        cel__list_remove(link);
+    }
+    celext_unlock(&hub->mutex);
+    return link == NULL ? NULL : cel__container(link, struct glet, doomed);
+}
+
 void
 farewell_doomed(struct hub *hub)
 {
-    struct cel__link *link;
+    struct glet *glet;
 
-    while ((link = cel__list_first(&hub->doomed)) != NULL) {
-        struct glet *glet = cel__container(link, struct glet, doomed);
+    while ((glet = next_doomed(hub)) != NULL) {
         PyGreenlet *self = glet->self;
-        cel__list_remove(link);
         if (glet->revived) {
             glet->revived = false;
             frames_forget_finalized((PyObject *)self);
@@ -150,24 +148,44 @@ news_arrived(struct cel__message *message)
 {
     struct hub *hub = cel__container(message, struct hub, news);
 
+    celext_lock(&hub->mutex);
     hub->told = false;
+    celext_unlock(&hub->mutex);
     hub_call_queue(&hub->chores);
 }
 
-/* The last reference was dropped in another thread: its own shall do it. */
-static void
+/*
+ * The last reference, which is stolen, was dropped in another thread: its own
+ * shall do it.  Returns false, and steals nothing, where that has ended, or
+ * stayed behind in a fork.
+ */
+static bool
 doom(PyGreenlet *self)
 {
     struct hub *hub = self->glet->hub;
 
-    Py_INCREF((PyObject *)self);
-    cel__list_append(&hub->doomed, &self->glet->doomed);
-    hub->untidy = true;
-    if (!hub->told) {
+    celext_lock(&hub->mutex);
+    bool open = !hub->finished && hub->worker->forks == cel__fork_count();
+    if (open) {
+        cel__list_append(&hub->doomed, &self->glet->doomed);
+        hub_litter(hub);
+    }
+    if (open && !hub->told) {
         hub->told = true;
         hub->news.fn = news_arrived;
         cel__worker_post(hub->worker, &hub->news);
     }
+    celext_unlock(&hub->mutex);
+    return open;
+}
+
+/* Whether to kill `self` is for another thread to do. */
+static bool
+is_foreign(const struct glet *glet)
+{
+    struct cel__worker *worker = cel__worker();
+
+    return worker == NULL || worker->embedder != glet->hub;
 }
 
 /* Whether `self` is suspended by hand on a stack of its own. */
@@ -184,10 +202,21 @@ is_suspended(const PyGreenlet *self)
 static bool
 is_orphan(const struct glet *glet)
 {
-    const struct hub *hub = glet->hub;
+    struct hub *hub = glet->hub;
 
-    return hub->finished || (hub->worker->forks != cel__fork_count() &&
-                             hub->worker != cel__worker());
+    celext_lock(&hub->mutex); /* its worker goes when it has finished */
+    bool orphan = hub->finished || (hub->worker->forks != cel__fork_count() &&
+                                    hub->worker != cel__worker());
+    celext_unlock(&hub->mutex);
+    return orphan;
+}
+
+/* Whether it must be killed to die. */
+static bool
+is_mortal(const PyGreenlet *self)
+{
+    return is_suspended(self) && !celext_finalizing() &&
+           !is_orphan(self->glet);
 }
 
 int
@@ -269,16 +298,18 @@ greenlet_finalize(PyObject *op)
 {
     PyGreenlet *self = (PyGreenlet *)op;
 
-    if (!is_suspended(self) || celext_finalizing() || is_orphan(self->glet)) {
+    if (!is_mortal(self)) {
         return;
     }
     PyObject *raised = celext_take_raised();
-    struct cel__worker *worker = cel__worker();
-    if (worker != NULL && worker->embedder == self->glet->hub) {
+    if (!is_foreign(self->glet)) {
         kill_unreachable(self->glet->hub, self);
     }
     else {
-        doom(self);
+        Py_INCREF(op);
+        if (!doom(self)) {
+            Py_DECREF(op);
+        }
     }
     if (raised != NULL) {
         celext_raise(raised);
@@ -288,10 +319,18 @@ greenlet_finalize(PyObject *op)
 bool
 greenlet_resurrect(PyObject *op)
 {
+    PyGreenlet *self = (PyGreenlet *)op;
+
+    if (CELEXT_FREE_THREADED && is_mortal(self) && is_foreign(self->glet)) {
+        /* From here on its own thread may have it: CPython's way, which sets
+           the count back when it has called the finalizer, is too late. */
+        Py_SET_REFCNT(op, 1);
+        return doom(self);
+    }
     if (PyObject_CallFinalizerFromDealloc(op) < 0) {
         return true;
     }
-    if (!is_suspended((PyGreenlet *)op)) {
+    if (!is_suspended(self)) {
         return false;
     }
     /* It was finalized before and became reachable again; CPython calls no

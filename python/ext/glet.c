@@ -35,6 +35,52 @@ glet_new(PyGreenlet *self, PyGreenlet *parent)
     return glet;
 }
 
+/* ---- parents */
+
+/* For every greenlet's parent, which threads may set and follow. */
+static struct celext_mutex parents;
+
+const struct hub *
+glet_home(const struct glet *glet)
+{
+    celext_lock(&parents);
+    while (glet->hub == NULL && glet->parent != NULL) {
+        glet = glet->parent->glet;
+    }
+    celext_unlock(&parents);
+    return glet->hub;
+}
+
+PyGreenlet *
+glet_parent(const struct glet *glet)
+{
+    celext_lock(&parents);
+    PyObject *parent = Py_XNewRef((PyObject *)glet->parent);
+    celext_unlock(&parents);
+    return (PyGreenlet *)parent;
+}
+
+bool
+glet_set_parent(struct glet *glet, PyGreenlet *parent)
+{
+    PyGreenlet *up = parent;
+    PyGreenlet *old = NULL;
+
+    celext_lock(&parents);
+    while (up != NULL && up->glet != glet) {
+        up = up->glet->parent;
+    }
+    if (up == NULL) {
+        old = glet->parent;
+        glet->parent = (PyGreenlet *)Py_NewRef((PyObject *)parent);
+    }
+    celext_unlock(&parents);
+    Py_XDECREF((PyObject *)old);
+    return up == NULL;
+}
+
+/* ---- making and freeing */
+
 PyObject *
 glet_take_pending(struct glet *glet)
 {
@@ -99,7 +145,7 @@ glet_release(struct cel__coro *coro)
     struct glet *glet = (struct glet *)coro;
 
     cel__list_append(&glet->hub->dead, &glet->link);
-    glet->hub->untidy = true;
+    hub_litter(glet->hub);
 }
 
 void
@@ -282,19 +328,18 @@ hand_to(struct hub *hub, PyGreenlet *parent, PyObject *result, PyObject *exc,
 static struct glet *
 find_heir(struct hub *hub, struct glet *me, PyObject *result, PyObject *exc)
 {
-    PyGreenlet *parent = (PyGreenlet *)Py_XNewRef((PyObject *)me->parent);
+    PyGreenlet *parent = glet_parent(me);
     struct glet *heir = NULL;
 
     while (parent != NULL) {
         int err = hand_to(hub, parent, result, exc, &heir);
-        PyObject *next = err == 0 ? NULL : (PyObject *)parent->glet->parent;
         if (err == 0) {
             Py_DECREF((PyObject *)parent);
             return heir;
         }
         result = NULL;
         exc = celext_take_raised();
-        Py_SETREF(parent, (PyGreenlet *)Py_XNewRef(next));
+        Py_SETREF(parent, glet_parent(parent->glet));
     }
     heir = hub->main;
     (void)bequeath(hub, hub->main, result, exc);

@@ -70,12 +70,6 @@ set_parent(PyGreenlet *self, PyObject *value)
     }
     PyGreenlet *parent = (PyGreenlet *)value;
     const struct hub *home = glet_home(parent->glet);
-    for (PyGreenlet *up = parent; up != NULL; up = up->glet->parent) {
-        if (up == self) {
-            PyErr_SetString(PyExc_ValueError, "cyclic parent chain");
-            return -1;
-        }
-    }
     if (home == NULL) {
         PyErr_SetString(PyExc_ValueError,
                         "parent must not be garbage collected");
@@ -86,9 +80,10 @@ set_parent(PyGreenlet *self, PyObject *value)
                         "parent cannot be on a different thread");
         return -1;
     }
-    PyGreenlet *old = glet->parent;
-    glet->parent = (PyGreenlet *)Py_NewRef(value);
-    Py_XDECREF((PyObject *)old);
+    if (!glet_set_parent(glet, parent)) {
+        PyErr_SetString(PyExc_ValueError, "cyclic parent chain");
+        return -1;
+    }
     return 0;
 }
 
@@ -461,10 +456,10 @@ get_run(PyObject *op, void *unused)
 static PyObject *
 get_parent(PyObject *op, void *unused)
 {
-    PyObject *parent = (PyObject *)((PyGreenlet *)op)->glet->parent;
+    PyObject *parent = (PyObject *)glet_parent(((PyGreenlet *)op)->glet);
 
     (void)unused;
-    return Py_NewRef(parent == NULL ? Py_None : parent);
+    return parent == NULL ? Py_NewRef(Py_None) : parent;
 }
 
 int
@@ -518,8 +513,23 @@ is_gone(const struct glet *glet)
 static bool
 is_running(const struct glet *glet)
 {
-    return glet->state == GLET_ACTIVE && !is_gone(glet) &&
-           glet == hub_current(glet->hub);
+    struct hub *hub = glet->hub;
+
+    if (hub == NULL || glet->state != GLET_ACTIVE) {
+        return false;
+    }
+    celext_lock(&hub->mutex); /* else its thread may end meanwhile */
+    bool running = !hub->finished && glet == hub_current(hub);
+    celext_unlock(&hub->mutex);
+    return running;
+}
+
+/* Whether its thread may let it run at any time, and we could not tell. */
+static bool
+is_out_of_reach(const struct glet *glet)
+{
+    return CELEXT_FREE_THREADED && glet->hub != NULL && !is_gone(glet) &&
+           !hub_is_ours(glet->hub);
 }
 
 static PyObject *
@@ -538,7 +548,8 @@ get_frame(PyObject *op, void *unused)
     PyObject *frame = NULL;
 
     (void)unused;
-    if (glet->state == GLET_ACTIVE && !is_gone(glet) && !is_running(glet)) {
+    if (glet->state == GLET_ACTIVE && !is_gone(glet) && !is_running(glet) &&
+        !is_out_of_reach(glet)) {
         frame = pystate_frame(PyThreadState_Get(), &glet->ps);
     }
     return frame == NULL ? Py_NewRef(Py_None) : frame;
@@ -551,7 +562,7 @@ context_of(struct glet *glet)
     if (glet->state != GLET_ACTIVE) {
         return &glet->context;
     }
-    if (!is_running(glet)) {
+    if (!is_running(glet) && !is_out_of_reach(glet)) {
         return &glet->ps.context;
     }
     if (glet->hub->ts != PyThreadState_Get()) {

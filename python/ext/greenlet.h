@@ -69,7 +69,8 @@ struct glet {
     struct pystate ps;     /* the thread state's fields while suspended */
     PyGreenlet *self;      /* borrowed; NULL: the object is gone */
     struct hub *hub;       /* where it runs; NULL: not started */
-    PyGreenlet *parent;    /* owned; NULL for a main greenlet */
+    PyGreenlet *parent;    /* owned; NULL for a main greenlet; another thread
+                              may set it: see glet_parent() */
     PyObject *run;         /* owned; the callable until it is called */
     PyObject *found;       /* owned; what was found as `run` at the first
                               switch, if another; it is called instead */
@@ -124,14 +125,14 @@ glet_is_away(struct glet *glet)
 
 /* The hub in which `glet` runs; before the start and after the end its
    parents'.  NULL: there is none any more. */
-static inline const struct hub *
-glet_home(const struct glet *glet)
-{
-    while (glet->hub == NULL && glet->parent != NULL) {
-        glet = glet->parent->glet;
-    }
-    return glet->hub;
-}
+const struct hub *glet_home(const struct glet *glet);
+
+/* Its parent, new, or NULL.  Any thread. */
+PyGreenlet *glet_parent(const struct glet *glet);
+
+/* Let `parent` get what `glet` ends with.  May run any Python code.  Returns
+   false, and changes nothing, where it is one of its children.  Any thread. */
+bool glet_set_parent(struct glet *glet, PyGreenlet *parent);
 
 /* The running greenlet's object of the calling thread.  Borrowed; NULL with
    an exception. */

@@ -24,6 +24,25 @@
 #include "ext/timeout.h"
 #include "sched/io.h"
 
+/* An exception on its way to a greenlet of another thread, which it keeps. */
+struct parcel {
+    struct cel__message message; /* first */
+    struct glet_pending *node;   /* with the exception; its own once there */
+    PyGreenlet *to;              /* owned */
+    struct parcel *next;         /* in hub->spent */
+};
+
+static void
+drop_spent(struct hub *hub)
+{
+    while (hub->spent != NULL) {
+        struct parcel *parcel = hub->spent;
+        hub->spent = parcel->next;
+        Py_DECREF((PyObject *)parcel->to);
+        PyMem_RawFree(parcel);
+    }
+}
+
 void
 hub_tidy_up(struct hub *hub)
 {
@@ -33,13 +52,15 @@ hub_tidy_up(struct hub *hub)
         hub->leaving = NULL;
         Py_DECREF(leaving);
     }
-    while (hub->untidy) {
+    /* Acquire: pairs with the release in hub_litter(). */
+    while (
+        atomic_exchange_explicit(&hub->untidy, false, memory_order_acquire)) {
         struct cel__link *link;
-        hub->untidy = false;
         while ((link = cel__list_first(&hub->dead)) != NULL) {
             glet_bury(cel__container(link, struct glet, link));
         }
         timeout_drop_fired(hub);
+        drop_spent(hub);
         farewell_doomed(hub);
     }
 }
@@ -354,17 +375,12 @@ hub_await_fd(struct hub *hub, int fd, uint32_t events, cel_time deadline,
 
 /* ---- exceptions for later */
 
-int
-hub_throw_later(struct glet *glet, PyObject *exc)
+/* Let `glet` raise what `node` has, at its next wait. */
+static void
+add_pending(struct glet *glet, struct glet_pending *node)
 {
-    struct glet_pending *node = PyMem_RawMalloc(sizeof(*node));
     struct glet_pending **last = &glet->pending;
 
-    if (node == NULL) {
-        return -1;
-    }
-    node->next = NULL;
-    node->exc = Py_NewRef(exc);
     while (*last != NULL) {
         last = &(*last)->next;
     }
@@ -372,7 +388,65 @@ hub_throw_later(struct glet *glet, PyObject *exc)
     if (glet->hub != NULL && !glet->hub->finished) {
         cel__wake(glet_coro(glet));
     }
+}
+
+/* In the thread of whom it is for; runs no Python. */
+static void
+parcel_arrived(struct cel__message *message)
+{
+    struct parcel *parcel = (struct parcel *)(void *)message;
+    struct hub *hub = cel__worker()->embedder;
+
+    add_pending(parcel->to->glet, parcel->node);
+    parcel->next = hub->spent;
+    hub->spent = parcel;
+    hub_litter(hub);
+    hub_call_queue(&hub->chores);
+}
+
+/* Send `node` to `glet`, which belongs to the thread of `hub`; lost where
+   that has ended.  Returns 0, or -1 where memory is short. */
+static int
+send_pending(struct hub *hub, struct glet *glet, struct glet_pending *node)
+{
+    struct parcel *parcel = PyMem_RawMalloc(sizeof(*parcel));
+
+    if (parcel == NULL) {
+        return -1;
+    }
+    parcel->message.fn = parcel_arrived;
+    parcel->node = node;
+    parcel->to = (PyGreenlet *)Py_NewRef((PyObject *)glet->self);
+    if (!hub_post(hub, &parcel->message)) {
+        Py_DECREF((PyObject *)parcel->to);
+        PyMem_RawFree(parcel);
+        Py_DECREF(node->exc);
+        PyMem_RawFree(node);
+    }
     return 0;
+}
+
+int
+hub_throw_later(struct glet *glet, PyObject *exc)
+{
+    struct glet_pending *node = PyMem_RawMalloc(sizeof(*node));
+    struct hub *hub = glet->hub;
+
+    if (node == NULL) {
+        return -1;
+    }
+    node->next = NULL;
+    node->exc = Py_NewRef(exc);
+    if (cel__likely(hub == NULL || hub_is_ours(hub))) {
+        add_pending(glet, node);
+        return 0;
+    }
+    int err = send_pending(hub, glet, node);
+    if (err < 0) {
+        Py_DECREF(node->exc);
+        PyMem_RawFree(node);
+    }
+    return err;
 }
 
 void

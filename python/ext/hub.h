@@ -20,23 +20,26 @@
  *   - Across a wait: no borrowed reference but those the caller's frame
  *     keeps, no pointer into a container, no critical section.
  *
- * Threads: with the GIL; a hub belongs to its thread, but any thread may
- * finish a wait of another's (the GIL orders the queues, cel__wake() does
- * the rest).
+ * Threads: a hub belongs to its thread, but any thread may finish a wait of
+ * another's (the guard of what is waited for orders the queues, cel__wake()
+ * does the rest).  With the GIL a thread may even change another's hub, whose
+ * owner stands still then; free-threaded it sends a message: hub_is_ours().
  */
 #ifndef CELEXT_HUB_H
 #define CELEXT_HUB_H
 
 #include "ext/state.h"
 
-#include <time.h>
+#include <stdatomic.h>
 
+#include "ext/guard.h"
 #include "ext/wakeup.h"
 #include "io/backend.h"
 #include "sched/wait.h"
 #include "sched/worker.h"
 
 struct glet;
+struct parcel;
 struct timeoutobject;
 
 /* Python work for the hub greenlet, in the order of the run queue. */
@@ -65,26 +68,30 @@ struct hub {
                                     by who runs next */
     struct cel__link doomed;     /* glets whose last reference was dropped in
                                     another thread, and those that lived on,
-                                    see farewell.c */
+                                    see farewell.c; under `mutex` */
     struct timeoutobject *fired; /* timeouts that fired, each with a reference
                                     to be dropped by who runs next */
-    bool untidy;                 /* dead, doomed or fired has something */
-    bool told;                   /* `news` is in the inbox */
-    bool nag;                    /* some who are away have things to raise */
-    bool finished;               /* the thread ends: nothing switches */
-    struct cel__link due;        /* calls the hub greenlet was woken for */
-    struct hub_call chores;   /* signals' handlers, and whatever is untidy */
-    struct cel__message news; /* from other threads: there are chores */
-    struct wakeup wakeup;     /* signals that end a sleep */
-    PyObject *tracefunc;      /* greenlet.settrace()'s; NULL: none */
+    struct parcel *spent;        /* delivered, to be freed by who runs next */
+    atomic_bool untidy;        /* dead, doomed, fired or spent has something */
+    bool told;                 /* `news` is in the inbox; under `mutex` */
+    bool nag;                  /* some who are away have things to raise */
+    atomic_bool finished;      /* the thread ends: nothing switches;
+                                    becomes true under `mutex` */
+    struct cel__link due;      /* calls the hub greenlet was woken for */
+    struct hub_call chores;    /* signals' handlers, and whatever is untidy */
+    struct cel__message news;  /* from other threads: there are chores */
+    struct wakeup wakeup;      /* signals that end a sleep */
+    PyObject *tracefunc;       /* greenlet.settrace()'s; NULL: none */
+    struct celext_mutex mutex; /* for what other threads ask of it */
+    char *scratch; /* owned; free-threaded: what sockets receive into */
 };
 
-/* Of the hubs of the process.  With the GIL. */
+/* Of the hubs of the process; any thread. */
 struct hub_totals {
-    Py_ssize_t made;   /* there are, of threads that have ended as well */
-    Py_ssize_t ending; /* threads that are just ending theirs */
-    clock_t clocks;    /* processor time that took, while measured */
-    bool timed;        /* it is measured */
+    atomic_long made;   /* there are, of threads that have ended as well */
+    atomic_long ending; /* threads that are just ending theirs */
+    atomic_long clocks; /* processor time that took, while measured */
+    atomic_bool timed;  /* it is measured */
 };
 
 extern struct hub_totals hub_totals;
@@ -107,11 +114,26 @@ hub_get(struct celext_state *state)
 }
 
 /*
- * The hub after `hub` (NULL: the first) in the process; NULL: no more.  Those
- * of threads that have ended, or stayed behind in a fork, are passed over.
- * Borrowed; with the GIL their owners stand still.
+ * `fd` is about to be closed: let the loops of all other threads forget it.
+ * With the GIL that is done on return, and its waits end with -EBADF;
+ * free-threaded it is on its way, and they end with -ECANCELED, which tells
+ * who waits to look at what became of it: the number may be another's by then.
  */
-struct hub *hub_next(const struct hub *hub);
+void hub_forget_fd(int fd);
+
+/* Whether the calling thread may change what belongs to the thread of `hub`:
+   it is that thread, or the GIL makes that one stand still. */
+static inline bool
+hub_is_ours(const struct hub *hub)
+{
+    return !CELEXT_FREE_THREADED || hub->worker == cel__worker();
+}
+
+/*
+ * Let `message->fn(message)` run in the thread of `hub`, in the engine.  Any
+ * thread.  Returns false, and does nothing, where that thread has ended.
+ */
+bool hub_post(struct hub *hub, struct cel__message *message);
 
 /* The glet that runs now in this hub's thread.  Borrowed. */
 static inline struct glet *
@@ -128,10 +150,20 @@ hub_current(const struct hub *hub)
  */
 void hub_tidy_up(struct hub *hub);
 
+/* There is something for hub_tidy(); any thread. */
+static inline void
+hub_litter(struct hub *hub)
+{
+    /* Release: who sees it sees what it is about; pairs with the acquire in
+       hub_tidy_up(). */
+    atomic_store_explicit(&hub->untidy, true, memory_order_release);
+}
+
 static inline void
 hub_tidy(struct hub *hub)
 {
-    if (hub->leaving != NULL || hub->untidy) {
+    if (hub->leaving != NULL ||
+        atomic_load_explicit(&hub->untidy, memory_order_relaxed)) {
         hub_tidy_up(hub);
     }
 }
@@ -202,7 +234,7 @@ hub_spend(struct hub *hub)
 
 /*
  * Let `exc` (an exception instance; a new reference is taken) be raised in
- * `glet` of this thread, in its turn: where it waits now, or when it next
+ * `glet`, of any thread, in its turn: where it waits now, or when it next
  * does.  An unstarted one dies of it.  Does not suspend and runs no Python:
  * a timer may call it.  Returns 0, or -1 where memory is short.
  */

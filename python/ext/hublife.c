@@ -40,12 +40,13 @@
    finally blocks.  After that it waits for nobody. */
 #define GRACE CEL_SEC
 
-/* The hubs of the process's threads. */
+/* The hubs of the process's threads, under `hubs_mutex`. */
 static struct cel__link hubs = {&hubs, &hubs};
+static struct celext_mutex hubs_mutex;
 
-/* The thread state whose hub ended last (guarded by the GIL): it is about to
-   go, and what its clearing still runs must not make another hub. */
-static uint64_t last_ended;
+/* The state of this thread whose hub has ended: it is about to go, and what
+   its clearing still runs must not make another hub. */
+static _Thread_local uint64_t last_ended;
 
 struct hub_totals hub_totals = {.timed = true};
 
@@ -75,10 +76,36 @@ signalled(struct cel__worker *worker)
     hub_call_queue(&hub->chores);
 }
 
+/* has_company() where other threads' states may go while one looks at them:
+   only our own is. */
+static bool
+has_free_company(const struct hub *hub)
+{
+    if (PyInterpreterState_ThreadHead(hub->ts->interp) == hub->ts &&
+        PyThreadState_Next(hub->ts) == NULL) {
+        return false;
+    }
+    if (offload_states() == 0) {
+        return true;
+    }
+    /* CPython's own function, which stops them and runs no Python. */
+    PyObject *threads = PyObject_CallNoArgs(hub->state->list_threads);
+    if (threads == NULL) {
+        PyErr_Clear();
+        return true;
+    }
+    Py_ssize_t others = PyDict_Size(threads) - 1 - offload_states();
+    Py_DECREF(threads);
+    return others > 0;
+}
+
 /* Whether other threads are at work that may wake somebody. */
 static bool
 has_company(const struct hub *hub)
 {
+    if (CELEXT_FREE_THREADED) {
+        return has_free_company(hub);
+    }
     PyThreadState *ts = PyInterpreterState_ThreadHead(hub->ts->interp);
     int others = -1 - offload_states();
 
@@ -169,6 +196,7 @@ void
 hub_free(struct hub *hub)
 {
     hub_totals.made--;
+    PyMem_RawFree(hub->scratch);
     PyMem_Free(hub);
 }
 
@@ -242,7 +270,9 @@ begin(struct hub *hub, PyCapsule_Destructor end)
     if (keep(hub, end) < 0) {
         goto let_go;
     }
+    celext_lock(&hubs_mutex);
     cel__list_append(&hubs, &hub->all);
+    celext_unlock(&hubs_mutex);
     return 0;
 
 let_go:
@@ -252,6 +282,18 @@ fini_chores:
 close_worker:
     cel__worker_close(hub->worker);
     return -1;
+}
+
+bool
+hub_post(struct hub *hub, struct cel__message *message)
+{
+    celext_lock(&hub->mutex);
+    bool open = !hub->finished;
+    if (open) {
+        cel__worker_post(hub->worker, message);
+    }
+    celext_unlock(&hub->mutex);
+    return open;
 }
 
 static void hub_end(PyObject *capsule);
@@ -360,7 +402,8 @@ is_quiet(struct hub *hub)
 
     return worker->nalive == 2 && cel__ring_count(&worker->ready) == 0 &&
            worker->timers.count == 0 && cel__inbox_empty(&worker->inbox) &&
-           cel__list_empty(&hub->doomed) && !hub->untidy;
+           cel__list_empty(&hub->doomed) &&
+           !atomic_load_explicit(&hub->untidy, memory_order_relaxed);
 }
 
 /* Let the timers that are left fire now: some hold references. */
@@ -383,12 +426,27 @@ fire_timers(struct hub *hub)
     }
 }
 
+/* From here on nobody sends anything; but where something has come already
+   that is put off, unless it is `forced`.  Returns whether it is so now. */
+static bool
+finish(struct hub *hub, bool forced)
+{
+    celext_lock(&hub->mutex);
+    bool finished = forced || (cel__list_empty(&hub->doomed) &&
+                               cel__inbox_empty(&hub->worker->inbox));
+    if (finished) {
+        hub->finished = true;
+    }
+    celext_unlock(&hub->mutex);
+    return finished;
+}
+
 /* Kill what is left.  Returns whether nothing but the main and the hub
    greenlet is. */
 static bool
 clear_out(struct hub *hub)
 {
-    clock_t began = hub_totals.timed ? clock() : 0;
+    long began = hub_totals.timed ? clock() : 0;
     cel_time deadline = cel_after(GRACE);
 
     for (int turn = 0; turn < LAST_TURNS && !is_quiet(hub); turn++) {
@@ -409,11 +467,19 @@ clear_out(struct hub *hub)
 static bool
 settle(struct hub *hub)
 {
-    if (!clear_out(hub)) {
+    bool finished = false;
+
+    for (int turn = 0; turn < LAST_TURNS && !finished; turn++) {
+        if (!clear_out(hub)) {
+            return false;
+        }
+        finished = finish(hub, false);
+    }
+    if (!finished) {
         return false;
     }
-    hub_call_fini(&hub->chores);
-    hub->finished = true;
+    cel__list_remove(&hub->chores.link);
+    cel__callback_fini(hub->worker, &hub->chores.callback);
     Py_INCREF((PyObject *)hub->glet->self);
     PyObject *result = glet_jump(hub, hub->glet, Py_NewRef(Py_None), NULL);
     Py_XDECREF(result);
@@ -430,11 +496,13 @@ hub_end(PyObject *capsule)
     if (hub == NULL || celext_finalizing()) {
         return;
     }
+    celext_lock(&hubs_mutex);
     cel__list_remove(&hub->all);
+    celext_unlock(&hubs_mutex);
     if (hub->worker != cel__worker() ||
         hub->worker->current != &hub->worker->root) {
         /* A thread that stayed behind in a fork. */
-        hub->finished = true;
+        (void)finish(hub, true);
         hub->ts = NULL;
         return;
     }
@@ -442,7 +510,7 @@ hub_end(PyObject *capsule)
     bool settled = settle(hub);
     hub_totals.ending--;
     last_ended = PyThreadState_GetID(hub->ts);
-    hub->finished = true;
+    (void)finish(hub, true);
     Py_CLEAR(hub->tracefunc);
     local_forget(hub->main);
     wakeup_close(hub);
@@ -457,17 +525,54 @@ hub_end(PyObject *capsule)
     }
 }
 
-struct hub *
-hub_next(const struct hub *hub)
-{
-    const struct cel__link *link = hub == NULL ? &hubs : &hub->all;
+/* ---- closed descriptors */
 
-    while ((link = link->next) != &hubs) {
-        struct hub *next = cel__container(link, struct hub, all);
-        if (next->worker == cel__worker() ||
-            next->worker->forks == cel__fork_count()) {
-            return next;
+/* Tells another thread of a closed descriptor. */
+struct notice {
+    struct cel__message message; /* first */
+    int fd;
+};
+
+static void
+notice_arrived(struct cel__message *message)
+{
+    struct notice *notice = (struct notice *)(void *)message;
+
+    cel__loop_forget(&cel__worker()->loop, notice->fd, -ECANCELED);
+    PyMem_RawFree(notice);
+}
+
+/* Let the loop of `hub`, another thread's, forget `fd`. */
+static void
+forget_there(struct hub *hub, int fd)
+{
+    if (hub_is_ours(hub)) {
+        cel__loop_forget(&hub->worker->loop, fd, -EBADF);
+        return;
+    }
+    struct notice *notice = PyMem_RawMalloc(sizeof(*notice));
+    if (notice == NULL) {
+        return; /* an entry of a closed descriptor makes its next user slow */
+    }
+    notice->message.fn = notice_arrived;
+    notice->fd = fd;
+    if (!hub_post(hub, &notice->message)) {
+        PyMem_RawFree(notice);
+    }
+}
+
+void
+hub_forget_fd(int fd)
+{
+    celext_lock(&hubs_mutex);
+    for (const struct cel__link *link = hubs.next; link != &hubs;
+         link = link->next) {
+        struct hub *hub = cel__container(link, struct hub, all);
+        /* Not those of threads that stayed behind in a fork. */
+        if (hub->worker != cel__worker() &&
+            hub->worker->forks == cel__fork_count()) {
+            forget_there(hub, fd);
         }
     }
-    return NULL;
+    celext_unlock(&hubs_mutex);
 }

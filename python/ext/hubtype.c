@@ -12,6 +12,7 @@
 #include "ext/hubtype.h"
 
 #include "ext/compat.h"
+#include "ext/guard.h"
 #include "ext/hub.h"
 
 /* Invariants: armed => this object owns a reference to itself and its call
@@ -59,19 +60,30 @@ callback_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
+/* Take out what to call; NULL: it was stopped. */
+static PyObject *
+disarm(callbackobject *self, PyObject **args)
+{
+    celext_guard(self);
+    PyObject *func = self->func;
+
+    *args = self->args;
+    self->func = NULL;
+    self->args = NULL;
+    self->armed = false;
+    hub_call_fini(&self->call);
+    return func;
+}
+
 /* Its turn has come, in the hub greenlet. */
 static void
 callback_run(struct hub_call *call)
 {
     callbackobject *self = cel__container(call, callbackobject, call);
     struct hub *hub = call->hub;
-    PyObject *func = self->func;
-    PyObject *args = self->args;
+    PyObject *args;
+    PyObject *func = disarm(self, &args);
 
-    self->func = NULL;
-    self->args = NULL;
-    self->armed = false;
-    hub_call_fini(&self->call);
     if (func != NULL) {
         PyObject *result = PyObject_Call(func, args, NULL);
         if (result == NULL) {
@@ -113,10 +125,14 @@ PyDoc_STRVAR(callback_stop_doc, "stop($self, /)\n"
 static PyObject *
 callback_stop(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     callbackobject *self = (callbackobject *)op;
 
     (void)unused;
-    if (self->armed) {
+    if (self->armed && !hub_is_ours(self->call.hub)) {
+        (void)callback_clear(op); /* its thread will have nothing to call */
+    }
+    else if (self->armed) {
         self->armed = false;
         hub_call_fini(&self->call);
         (void)callback_clear(op);
@@ -128,13 +144,37 @@ callback_stop(PyObject *op, PyObject *unused)
 static PyObject *
 callback_get_pending(PyObject *op, void *unused)
 {
+    celext_guard(op);
+    callbackobject *self = (callbackobject *)op;
+
     (void)unused;
-    return PyBool_FromLong(((callbackobject *)op)->armed);
+    return PyBool_FromLong(self->armed && self->func != NULL);
+}
+
+static PyObject *
+callback_get_callback(PyObject *op, void *unused)
+{
+    celext_guard(op);
+    PyObject *func = ((callbackobject *)op)->func;
+
+    (void)unused;
+    return Py_NewRef(func == NULL ? Py_None : func);
+}
+
+static PyObject *
+callback_get_args(PyObject *op, void *unused)
+{
+    celext_guard(op);
+    PyObject *args = ((callbackobject *)op)->args;
+
+    (void)unused;
+    return Py_NewRef(args == NULL ? Py_None : args);
 }
 
 static int
 callback_bool(PyObject *op)
 {
+    celext_guard(op);
     return ((callbackobject *)op)->func != NULL;
 }
 
@@ -147,13 +187,11 @@ static PyMethodDef callback_methods[] = {
 static PyGetSetDef callback_getset[] = {
     {"pending", callback_get_pending, NULL,
      PyDoc_STR("Whether it waits for its turn."), NULL},
+    {"callback", callback_get_callback, NULL,
+     PyDoc_STR("What will be called, or None."), NULL},
+    {"args", callback_get_args, NULL,
+     PyDoc_STR("What it will be called with, or None."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyMemberDef callback_members[] = {
-    {"callback", T_OBJECT, offsetof(callbackobject, func), READONLY, NULL},
-    {"args", T_OBJECT, offsetof(callbackobject, args), READONLY, NULL},
-    {NULL, 0, 0, 0, NULL},
 };
 
 static PyType_Slot callback_slots[] = {
@@ -163,7 +201,6 @@ static PyType_Slot callback_slots[] = {
     {Py_tp_clear, callback_clear},
     {Py_tp_methods, callback_methods},
     {Py_tp_getset, callback_getset},
-    {Py_tp_members, callback_members},
     {Py_nb_bool, callback_bool},
     {0, NULL},
 };

@@ -38,12 +38,12 @@ struct links {
     bool fired;
 };
 
-/* Call what is due, in the hub greenlet. */
+/* Call what is due. */
 static void
-run(struct hub_call *call)
+call_due(struct links *links, PyObject *source)
 {
-    struct links *links = cel__container(call, struct links, call);
-    PyObject *source = links->source;
+    celext_guard(source);
+    struct hub_call *call = &links->call;
 
     links->source = NULL;
     links->fired = false;
@@ -63,6 +63,16 @@ run(struct hub_call *call)
         Py_DECREF(callable);
     }
     links->now = 0;
+}
+
+/* In the hub greenlet, or where that is gone. */
+static void
+run(struct hub_call *call)
+{
+    struct links *links = cel__container(call, struct links, call);
+    PyObject *source = links->source;
+
+    call_due(links, source);
     Py_DECREF(source); /* may free `links` */
 }
 
@@ -161,8 +171,9 @@ links_add(struct links **links, PyObject *source, PyObject *callable,
         }
     }
     struct links *self = *links;
-    if (!self->fired && self->call.hub != hub &&
-        (self->head == self->end || orphaned(self)) &&
+    bool movable = orphaned(self) ||
+                   (self->head == self->end && hub_is_ours(self->call.hub));
+    if (!self->fired && self->call.hub != hub && movable &&
         move_to(self, hub) < 0) {
         return NULL;
     }
@@ -224,8 +235,8 @@ links_fire_all(struct links *links, PyObject *source)
     else if (links->call.hub->worker == cel__worker()) {
         hub_call_queue(&links->call);
     }
-    else {
-        cel__worker_post(links->call.hub->worker, &links->message);
+    else if (!hub_post(links->call.hub, &links->message)) {
+        run(&links->call);
     }
 }
 
@@ -238,6 +249,26 @@ links_traverse(struct links *links, visitproc visit, void *arg)
         }
     }
     return 0;
+}
+
+/* Free what has no callables. */
+static void
+release(struct links *links)
+{
+    PyObject *main = links->main;
+
+    hub_call_fini(&links->call);
+    PyMem_Free(links->items);
+    PyMem_Free(links);
+    Py_DECREF(main);
+}
+
+/* In the hub's thread: the object is gone.  That hub keeps its main greenlet,
+   so no Python runs. */
+static void
+release_arrived(struct cel__message *message)
+{
+    release(cel__container(message, struct links, message));
 }
 
 void
@@ -253,9 +284,9 @@ links_free(struct links **links)
         PyObject *callable = self->items[--self->end];
         Py_DECREF(callable);
     }
-    hub_call_fini(&self->call);
-    PyObject *main = self->main;
-    PyMem_Free(self->items);
-    PyMem_Free(self);
-    Py_XDECREF(main);
+    self->message.fn = release_arrived;
+    if (hub_is_ours(self->call.hub) || orphaned(self) ||
+        !hub_post(self->call.hub, &self->message)) {
+        release(self);
+    }
 }

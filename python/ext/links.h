@@ -7,7 +7,7 @@
  * the hub of the thread that linked first, whichever thread makes the object
  * ready.  An object without links pays one NULL pointer.
  *
- * Threads: with the GIL, any.
+ * Threads: any; guarded (guard.h).
  *
  * Tests: tests/python/test_event.py, test_semaphore.py
  */

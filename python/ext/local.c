@@ -13,12 +13,16 @@
  * own local are thus freed with it; values that refer to their greenlet keep
  * it until it ends.
  *
- * Threads: with the GIL, any.
+ * Free-threaded there is no dict that was used last, and one mutex guards the
+ * tables and lists of all locals; a dict is used by its greenlet alone.
+ *
+ * Threads: any.
  *
  * Tests: tests/python/test_local.py
  */
 #include "ext/local.h"
 
+#include "ext/compat.h"
 #include "ext/greenlet.h"
 #include "ext/hub.h"
 
@@ -49,6 +53,9 @@ struct localobject {
 };
 typedef struct localobject localobject;
 
+/* Over every table, and every greenlet's list: a share is in one of each. */
+static struct celext_mutex mutex;
+
 /* ---- the table */
 
 /* Where the share with `id` is, or would be: ids are given out one by one,
@@ -64,10 +71,21 @@ find(localobject *self, uint64_t id)
     return &self->table[at];
 }
 
+/* The share with `id`, or NULL; with `mutex`, as all that changes a table. */
+static struct share *
+look(localobject *self, uint64_t id)
+{
+    return self->room == 0 ? NULL : *find(self, id);
+}
+
+/* The same without `mutex`, for the id of who runs: nobody else ends that. */
 static struct share *
 lookup(localobject *self, uint64_t id)
 {
-    return self->room == 0 ? NULL : *find(self, id);
+    celext_lock(&mutex);
+    struct share *share = look(self, id);
+    celext_unlock(&mutex);
+    return share;
 }
 
 static int
@@ -78,7 +96,6 @@ resize(localobject *self, size_t room)
     struct share **table = PyMem_Calloc(room, sizeof(struct share *));
 
     if (table == NULL) {
-        PyErr_NoMemory();
         return -1;
     }
     self->table = table;
@@ -122,7 +139,8 @@ leave_greenlet(struct share *share)
     }
 }
 
-/* Take `share` out of everything.  Returns its dict: the caller's. */
+/* Take `share` out of everything; with `mutex`.  Returns its dict: the
+   caller's. */
 static PyObject *
 end_share(struct share *share)
 {
@@ -143,17 +161,19 @@ void
 local_forget(struct glet *glet)
 {
     while (glet->shares != NULL) {
-        PyObject *dict = end_share(glet->shares);
-        Py_DECREF(dict);
+        celext_lock(&mutex);
+        PyObject *dict = glet->shares == NULL ? NULL : end_share(glet->shares);
+        celext_unlock(&mutex);
+        Py_XDECREF(dict);
     }
 }
 
 static void
 end_all_shares(localobject *self)
 {
+    celext_lock(&mutex);
     struct share **table = self->table;
     size_t room = self->room;
-
     self->table = NULL;
     self->room = 0;
     self->used = 0;
@@ -164,6 +184,7 @@ end_all_shares(localobject *self)
             leave_greenlet(table[i]);
         }
     }
+    celext_unlock(&mutex);
     /* Now nobody can find them; dropping a value may run anything. */
     for (size_t i = 0; i < room; i++) {
         if (table[i] != NULL) {
@@ -175,33 +196,19 @@ end_all_shares(localobject *self)
     PyMem_Free(table);
 }
 
-/* A new, empty share of the greenlet `glet`, which has none; but `*fresh` is
-   false where it has got one meanwhile.  NULL with an exception. */
+/* Put a share with `dict`, which is stolen, where there is none; with `mutex`.
+   Returns it, or NULL with MemoryError. */
 static struct share *
-begin_share(localobject *self, struct glet *glet, uint64_t id, bool *fresh)
+put_in(localobject *self, struct glet *glet, uint64_t id, PyObject *dict)
 {
-    PyObject *dict = PyDict_New();
+    struct share *share = PyMem_Malloc(sizeof(*share));
 
-    if (dict == NULL) {
-        return NULL;
-    }
-    /* That may have run the collector, and that anything. */
-    struct share *share = lookup(self, id);
-    *fresh = share == NULL;
-    if (share != NULL) {
-        Py_DECREF(dict);
-        return share;
-    }
-    share = PyMem_Malloc(sizeof(*share));
-    if (share == NULL) {
-        Py_DECREF(dict);
-        PyErr_NoMemory();
-        return NULL;
-    }
-    if (self->used * 2 >= self->room &&
-        resize(self, self->room == 0 ? 4 : self->room * 2) < 0) {
+    if (share == NULL ||
+        (self->used * 2 >= self->room &&
+         resize(self, self->room == 0 ? 4 : self->room * 2) < 0)) {
         PyMem_Free(share);
         Py_DECREF(dict);
+        PyErr_NoMemory();
         return NULL;
     }
     *share = (struct share){
@@ -218,6 +225,41 @@ begin_share(localobject *self, struct glet *glet, uint64_t id, bool *fresh)
     *find(self, id) = share;
     self->used++;
     return share;
+}
+
+/* A new, empty share of the greenlet `glet`, which has none; but `*fresh` is
+   false where it has got one meanwhile.  NULL with an exception. */
+static struct share *
+begin_share(localobject *self, struct glet *glet, uint64_t id, bool *fresh)
+{
+    PyObject *dict = PyDict_New();
+
+    if (dict == NULL) {
+        return NULL;
+    }
+    /* That may have run the collector, and that anything. */
+    celext_lock(&mutex);
+    struct share *share = look(self, id);
+    *fresh = share == NULL;
+    if (*fresh) {
+        share = put_in(self, glet, id, dict);
+    }
+    celext_unlock(&mutex);
+    if (!*fresh) {
+        Py_DECREF(dict);
+    }
+    return share;
+}
+
+/* `share` is the one that is used. */
+static PyObject *
+use(localobject *self, const struct share *share)
+{
+    if (!CELEXT_FREE_THREADED) {
+        self->current = share->dict;
+        self->current_id = share->id;
+    }
+    return share->dict;
 }
 
 /* Another greenlet was here last: make the current one's dict the current
@@ -242,18 +284,17 @@ change_dict(localobject *self, struct hub *hub)
             return NULL;
         }
     }
-    self->current = share->dict;
-    self->current_id = id;
+    PyObject *dict = use(self, share);
     if (!fresh || type->tp_init == PyBaseObject_Type.tp_init ||
         self->args == NULL) {
-        return self->current;
+        return dict;
     }
     if (type->tp_init((PyObject *)self, self->args, self->kwargs) < 0) {
-        share = lookup(self, id);
-        if (share != NULL) {
-            PyObject *dict = end_share(share);
-            Py_DECREF(dict);
-        }
+        celext_lock(&mutex);
+        share = look(self, id);
+        dict = share == NULL ? NULL : end_share(share);
+        celext_unlock(&mutex);
+        Py_XDECREF(dict);
         return NULL;
     }
     /* It may have let others run. */
@@ -263,9 +304,7 @@ change_dict(localobject *self, struct hub *hub)
                         "the values of this greenlet are gone");
         return NULL;
     }
-    self->current = share->dict;
-    self->current_id = id;
-    return self->current;
+    return use(self, share);
 }
 
 /* The dict of the greenlet that runs.  Borrowed; NULL with an exception. */
@@ -372,13 +411,15 @@ local_getattro(PyObject *op, PyObject *name)
             return NULL;
         }
     }
-    return PyObject_GenericGetAttr(op, name);
+    return celext_get_attr(op, name, dict);
 }
 
 static int
 local_setattro(PyObject *op, PyObject *name, PyObject *value)
 {
-    if (cel__unlikely(current_dict((localobject *)op) == NULL)) {
+    PyObject *dict = current_dict((localobject *)op);
+
+    if (cel__unlikely(dict == NULL)) {
         return -1;
     }
     if (cel__unlikely(PyUnicode_Check(name) &&
@@ -389,7 +430,7 @@ local_setattro(PyObject *op, PyObject *name, PyObject *value)
                      Py_TYPE(op)->tp_name, name);
         return -1;
     }
-    return PyObject_GenericSetAttr(op, name, value);
+    return celext_set_attr(op, name, value, dict);
 }
 
 static PyObject *

@@ -8,7 +8,7 @@
  *
  * RLock is made of the same memory and methods; what it adds is in rlock.c.
  *
- * Threads: with the GIL, any; OS threads wait for each other too.
+ * Threads: any, guarded (guard.h); OS threads wait for each other too.
  *
  * Tests: tests/python/test_lock.py
  */
@@ -47,6 +47,7 @@ lock_dealloc(PyObject *op)
 static PyObject *
 lock_repr(PyObject *op)
 {
+    celext_guard(op);
     return PyUnicode_FromFormat("<%s %s object at %p>",
                                 ((lockobject *)op)->count > 0 ? "locked"
                                                               : "unlocked",
@@ -119,6 +120,7 @@ PyObject *
 lock_acquire(PyObject *op, PyObject *const *values, Py_ssize_t count,
              PyObject *names)
 {
+    celext_guard(op);
     struct args args = {values, count, names};
     cel_time deadline;
 
@@ -132,6 +134,7 @@ lock_acquire(PyObject *op, PyObject *const *values, Py_ssize_t count,
 PyObject *
 lock_enter(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     (void)unused;
     return take((lockobject *)op, CEL_FOREVER) < 0 ? NULL : Py_NewRef(Py_True);
 }
@@ -145,6 +148,7 @@ PyDoc_STRVAR(lock_release_doc,
 PyObject *
 lock_release(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     (void)unused;
     return give((lockobject *)op) < 0 ? NULL : Py_NewRef(Py_None);
 }
@@ -152,6 +156,7 @@ lock_release(PyObject *op, PyObject *unused)
 PyObject *
 lock_exit(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
+    celext_guard(op);
     (void)args;
     (void)nargs;
     return give((lockobject *)op) < 0 ? NULL : Py_NewRef(Py_None);
@@ -164,6 +169,7 @@ PyDoc_STRVAR(lock_locked_doc, "locked($self, /)\n"
 PyObject *
 lock_locked(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     (void)unused;
     return PyBool_FromLong(((lockobject *)op)->count > 0);
 }
@@ -175,6 +181,7 @@ PyDoc_STRVAR(lock_reinit_doc, "_at_fork_reinit($self, /)\n"
 PyObject *
 lock_reinit(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     lockobject *self = (lockobject *)op;
 
     (void)unused;

@@ -2,7 +2,7 @@
 /*
  * What lock and RLock have in common: their memory and their methods.
  *
- * Threads: with the GIL, any.
+ * Threads: any; guarded (guard.h).
  */
 #ifndef CELEXT_LOCK_H
 #define CELEXT_LOCK_H

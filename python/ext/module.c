@@ -388,13 +388,14 @@ core_exec(PyObject *module)
                         "celadon does not run in subinterpreters");
         return -1;
     }
+    state->list_threads = Py_XNewRef(PySys_GetObject("_current_exceptions"));
     state->str_run = PyUnicode_InternFromString("run");
     state->str_switch = PyUnicode_InternFromString("switch");
     state->str_throw = PyUnicode_InternFromString("throw");
     state->empty_tuple = PyTuple_New(0);
     if (state->str_run == NULL || state->str_switch == NULL ||
         state->str_throw == NULL || state->empty_tuple == NULL ||
-        add_exceptions(module, state) < 0) {
+        state->list_threads == NULL || add_exceptions(module, state) < 0) {
         return -1;
     }
     for (size_t i = 0; i < sizeof(registers) / sizeof(registers[0]); i++) {
@@ -408,7 +409,7 @@ core_exec(PyObject *module)
 
 static PyModuleDef_Slot core_slots[] = {
     {Py_mod_exec, core_exec},
-    CELEXT_ONE_INTERPRETER{0, NULL},
+    CELEXT_ONE_INTERPRETER CELEXT_NO_GIL{0, NULL},
 };
 
 static int

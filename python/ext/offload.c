@@ -41,19 +41,32 @@ struct call {
 
 /* ---- Python on threads that are not Python's */
 
-/* A thread's state, until the thread ends; all with the GIL. */
+/* A thread's state, until the thread ends. */
 static pthread_key_t state_key;
+/* How many there are; `counting` guards both. */
+static struct celext_mutex counting;
 static int nstates;
 static unsigned states_forks; /* cel__fork_count() that nstates belongs to */
 
-int
-offload_states(void)
+/* Count `change` more.  Returns how many there are. */
+static int
+count(int change)
 {
+    celext_lock(&counting);
     if (states_forks != cel__fork_count()) {
         states_forks = cel__fork_count(); /* those threads are the parent's */
         nstates = 0;
     }
-    return nstates;
+    nstates += change;
+    int result = nstates;
+    celext_unlock(&counting);
+    return result;
+}
+
+int
+offload_states(void)
+{
+    return count(0);
 }
 
 /* Enter the interpreter.  False: memory is short. */
@@ -71,7 +84,7 @@ enter(PyInterpreterState *interp) /* cpylint: leave() is the other half */
         return false;
     }
     PyEval_RestoreThread(ts);
-    nstates = offload_states() + 1;
+    (void)count(1);
     /* Without a place for it, it is lost when the thread ends. */
     (void)pthread_setspecific(state_key, ts);
     return true;
@@ -93,7 +106,7 @@ drop_state(void *value) /* cpylint: deleting the state lets go too */
         return; /* the interpreter has freed it, or is about to */
     }
     PyEval_RestoreThread(ts);
-    nstates = offload_states() - 1;
+    (void)count(-1);
     PyThreadState_Clear(ts);
     PyThreadState_DeleteCurrent();
 }

@@ -59,6 +59,13 @@
 #error "this CPython is newer than this celadon: look for a newer celadon"
 #endif
 
+#ifdef Py_GIL_DISABLED
+/* Python/critical_section.c: let go of all sections of the thread, which its
+   list then marks as inactive, and take the topmost again. */
+PyAPI_FUNC(void) _PyCriticalSection_SuspendAll(PyThreadState *ts);
+PyAPI_FUNC(void) _PyCriticalSection_Resume(PyThreadState *ts);
+#endif
+
 struct pystate {
     _PyStackChunk *chunk;       /* newest chunk of the data stack */
     PyObject **top;             /* where the next frame goes */
@@ -68,11 +75,51 @@ struct pystate {
     struct pystate_own own;     /* the version's */
     _PyErr_StackItem exc;       /* bottom of the handled exceptions */
     _PyStackChunk *root;        /* the chunk above our stack */
+#ifdef Py_GIL_DISABLED
+    uintptr_t sections; /* suspended critical sections, on our stack */
+#endif
 };
+
+/*
+ * Critical sections are a list on the C stack: each stack has its own.  Who
+ * switches away lets go of its objects, as a thread that blocks does; to keep
+ * them would stop all other greenlets of the thread, and with them itself.
+ */
+static inline void
+pystate_leave_sections(PyThreadState *ts, struct pystate *state)
+{
+#ifdef Py_GIL_DISABLED
+    if (cel__unlikely(ts->critical_section != 0)) {
+        _PyCriticalSection_SuspendAll(ts);
+    }
+    state->sections = ts->critical_section;
+    ts->critical_section = 0;
+#else
+    (void)ts;
+    (void)state;
+#endif
+}
+
+/* May block, but never suspends. */
+static inline void
+pystate_enter_sections(PyThreadState *ts, const struct pystate *state)
+{
+#ifdef Py_GIL_DISABLED
+    cel__assert(ts->critical_section == 0);
+    if (cel__unlikely(state->sections != 0)) {
+        ts->critical_section = state->sections;
+        _PyCriticalSection_Resume(ts);
+    }
+#else
+    (void)ts;
+    (void)state;
+#endif
+}
 
 static inline void
 pystate_save(PyThreadState *ts, struct pystate *state)
 {
+    pystate_leave_sections(ts, state);
     state->chunk = ts->datastack_chunk;
     state->top = ts->datastack_top;
     state->limit = ts->datastack_limit;
@@ -92,6 +139,7 @@ pystate_load(PyThreadState *ts, struct pystate *state,
     ts->context = state->context;
     ts->context_ver++;
     pystate_own_load(ts, &state->own, stack);
+    pystate_enter_sections(ts, state);
 }
 
 /* The first thing on a new stack; `context` is stolen, may be NULL. */

@@ -4,15 +4,15 @@
  *
  * Mirrors struct _ts in Include/cpython/pystate.h.  The cframe is gone: the
  * current frame is a field.  The trashcan goes by c_recursion_remaining.
- * previous_executor belongs to the experimental JIT.  critical_section is
- * always 0 on builds with the GIL.
+ * previous_executor belongs to the experimental JIT.
+ *
+ * Free-threaded: critical_section is in pystate.h.  No reference in a frame is
+ * deferred, so the collector need not know of suspended ones; what could be
+ * deferred is immortal as soon as there is a second thread
+ * (Python/gc_free_threading.c).
  */
 #ifndef CELEXT_PYSTATE_313_H
 #define CELEXT_PYSTATE_313_H
-
-#ifdef Py_GIL_DISABLED
-#error "celadon does not support free-threaded builds yet"
-#endif
 
 /* Among the debug offsets, see pystate.c. */
 #define PYSTATE_OF_INTERP 13

@@ -3,7 +3,7 @@
  * SimpleQueue, and what all queues have: gevent's, and stand-ins for the
  * standard library's.
  *
- * Threads: with the GIL, any; between OS threads too.
+ * Threads: any, guarded (guard.h); between OS threads too.
  *
  * Tests: tests/python/test_queue.py
  */
@@ -12,6 +12,7 @@
 #include <structmember.h>
 
 #include "ext/args.h"
+#include "ext/guard.h"
 
 /* ---- making and freeing */
 
@@ -119,6 +120,7 @@ fill(queueobject *self, PyObject *items)
 static int
 queue_init(PyObject *op, PyObject *args, PyObject *kwargs)
 {
+    celext_guard(op);
     static char *known[] = {"maxsize", "items", "unfinished_tasks", NULL};
     queueobject *self = (queueobject *)op;
     PyObject *maxsize = NULL;
@@ -156,6 +158,7 @@ queue_init(PyObject *op, PyObject *args, PyObject *kwargs)
 static PyObject *
 queue_repr(PyObject *op)
 {
+    celext_guard(op);
     queueobject *self = (queueobject *)op;
     Py_ssize_t size = queue_size(self);
 
@@ -203,6 +206,7 @@ PyObject *
 queue_put(PyObject *op, PyObject *const *values, Py_ssize_t count,
           PyObject *names)
 {
+    celext_guard(op);
     static const char *const known[] = {"item", "block", "timeout", NULL};
     queueobject *self = (queueobject *)op;
     PyObject *given[3] = {NULL, NULL, NULL};
@@ -244,6 +248,7 @@ PyObject *
 queue_get(PyObject *op, PyObject *const *values, Py_ssize_t count,
           PyObject *names)
 {
+    celext_guard(op);
     struct args args = {values, count, names};
     cel_time deadline = CEL_FOREVER;
 
@@ -262,6 +267,7 @@ static PyObject *
 queue_peek(PyObject *op, PyObject *const *values, Py_ssize_t count,
            PyObject *names)
 {
+    celext_guard(op);
     queueobject *self = (queueobject *)op;
     struct args args = {values, count, names};
     cel_time deadline;
@@ -282,6 +288,7 @@ static PyObject *
 queue_put_nowait(PyObject *op, PyObject *const *values, Py_ssize_t count,
                  PyObject *names)
 {
+    celext_guard(op);
     static const char *const known[] = {"item", NULL};
     queueobject *self = (queueobject *)op;
     PyObject *item = NULL;
@@ -309,6 +316,7 @@ PyDoc_STRVAR(queue_get_nowait_doc, "get_nowait($self, /)\n"
 static PyObject *
 queue_get_nowait(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     queueobject *self = (queueobject *)op;
 
     (void)unused;
@@ -325,6 +333,7 @@ PyDoc_STRVAR(queue_peek_nowait_doc, "peek_nowait($self, /)\n"
 static PyObject *
 queue_peek_nowait(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     (void)unused;
     if (queue_await_item((queueobject *)op, CEL_AT_ONCE) < 0) {
         return NULL;
@@ -335,6 +344,7 @@ queue_peek_nowait(PyObject *op, PyObject *unused)
 static PyObject *
 queue_next(PyObject *op)
 {
+    celext_guard(op);
     queueobject *self = (queueobject *)op;
     PyObject *item = self->own & QUEUE_OWN_CALLS
                          ? PyObject_CallMethod(op, "get", NULL)
@@ -352,6 +362,7 @@ queue_next(PyObject *op)
 static Py_ssize_t
 queue_length(PyObject *op)
 {
+    celext_guard(op);
     return queue_size((queueobject *)op);
 }
 
@@ -369,6 +380,7 @@ PyDoc_STRVAR(queue_qsize_doc, "qsize($self, /)\n"
 static PyObject *
 queue_qsize(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     Py_ssize_t size = queue_size((queueobject *)op);
 
     (void)unused;
@@ -382,6 +394,7 @@ PyDoc_STRVAR(queue_empty_doc, "empty($self, /)\n"
 static PyObject *
 queue_empty(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     Py_ssize_t size = queue_size((queueobject *)op);
 
     (void)unused;
@@ -395,6 +408,7 @@ PyDoc_STRVAR(queue_full_doc, "full($self, /)\n"
 static PyObject *
 queue_full(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     queueobject *self = (queueobject *)op;
     Py_ssize_t size = queue_size(self);
 
@@ -412,6 +426,7 @@ PyDoc_STRVAR(queue_copy_doc, "copy($self, /)\n"
 static PyObject *
 queue_copy(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     queueobject *self = (queueobject *)op;
     PyObject *items = queue_items(self);
 
@@ -428,6 +443,7 @@ queue_copy(PyObject *op, PyObject *unused)
 static PyObject *
 queue_hook_init(PyObject *op, PyObject *maxsize)
 {
+    celext_guard(op);
     (void)maxsize;
     queue_drop((queueobject *)op);
     Py_RETURN_NONE;
@@ -436,6 +452,7 @@ queue_hook_init(PyObject *op, PyObject *maxsize)
 static PyObject *
 queue_hook_qsize(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     Py_ssize_t size = queue_plain_size((queueobject *)op);
 
     (void)unused;
@@ -445,6 +462,7 @@ queue_hook_qsize(PyObject *op, PyObject *unused)
 static PyObject *
 queue_hook_put(PyObject *op, PyObject *item)
 {
+    celext_guard(op);
     return queue_plain_store((queueobject *)op, item) < 0 ? NULL
                                                           : Py_NewRef(Py_None);
 }
@@ -452,6 +470,7 @@ queue_hook_put(PyObject *op, PyObject *item)
 static PyObject *
 queue_hook_get(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     (void)unused;
     return queue_plain_fetch((queueobject *)op);
 }
@@ -459,6 +478,7 @@ queue_hook_get(PyObject *op, PyObject *unused)
 static PyObject *
 queue_hook_peek(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     (void)unused;
     return queue_plain_look((queueobject *)op);
 }
@@ -468,6 +488,7 @@ queue_hook_peek(PyObject *op, PyObject *unused)
 static PyObject *
 queue_get_queue(PyObject *op, void *unused)
 {
+    celext_guard(op);
     (void)unused;
     return queue_expose((queueobject *)op);
 }
@@ -475,6 +496,7 @@ queue_get_queue(PyObject *op, void *unused)
 static int
 queue_set_queue(PyObject *op, PyObject *value, void *unused)
 {
+    celext_guard(op);
     queueobject *self = (queueobject *)op;
 
     (void)unused;
@@ -493,6 +515,7 @@ queue_set_queue(PyObject *op, PyObject *value, void *unused)
 static PyObject *
 queue_get_maxsize(PyObject *op, void *unused)
 {
+    celext_guard(op);
     (void)unused;
     return PyLong_FromSsize_t(((queueobject *)op)->maxsize);
 }
@@ -500,6 +523,7 @@ queue_get_maxsize(PyObject *op, void *unused)
 static int
 queue_set_maxsize(PyObject *op, PyObject *value, void *unused)
 {
+    celext_guard(op);
     queueobject *self = (queueobject *)op;
 
     (void)unused;
@@ -517,6 +541,7 @@ queue_set_maxsize(PyObject *op, PyObject *value, void *unused)
 static PyObject *
 queue_get_is_shutdown(PyObject *op, void *unused)
 {
+    celext_guard(op);
     (void)unused;
     return PyBool_FromLong(((queueobject *)op)->shut);
 }
@@ -524,6 +549,7 @@ queue_get_is_shutdown(PyObject *op, void *unused)
 static PyObject *
 queue_get_mutex(PyObject *op, void *unused)
 {
+    celext_guard(op);
     queueobject *self = (queueobject *)op;
 
     (void)unused;

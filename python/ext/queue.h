@@ -7,7 +7,7 @@
  * of things; and a subclass may say with _init, _qsize, _put, _get and _peek,
  * as in the standard library, how it keeps items.
  *
- * Threads: with the GIL, any.
+ * Threads: any; guarded (guard.h).
  */
 #ifndef CELEXT_QUEUE_H
 #define CELEXT_QUEUE_H

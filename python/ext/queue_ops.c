@@ -5,7 +5,7 @@
  * put() adds its item and wakes one who waits to get; get() takes one and
  * wakes one who waits to put.  Who is woken asks again (see waitq.h).
  *
- * Threads: with the GIL, any; between OS threads too.
+ * Threads: any, guarded (guard.h); between OS threads too.
  *
  * Tests: tests/python/test_queue.py
  */

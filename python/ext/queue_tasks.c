@@ -3,11 +3,12 @@
  * Queue, LifoQueue and PriorityQueue: what knows how much is left to do, and
  * has an end.
  *
- * Threads: with the GIL, any.
+ * Threads: any; guarded (guard.h).
  *
  * Tests: tests/python/test_queue.py
  */
 #include "ext/args.h"
+#include "ext/guard.h"
 #include "ext/queue.h"
 
 static PyObject *
@@ -51,6 +52,7 @@ PyDoc_STRVAR(queue_task_done_doc,
 static PyObject *
 queue_task_done(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     queueobject *self = (queueobject *)op;
 
     (void)unused;
@@ -81,6 +83,7 @@ static PyObject *
 queue_join(PyObject *op, PyObject *const *values, Py_ssize_t count,
            PyObject *names)
 {
+    celext_guard(op);
     queueobject *self = (queueobject *)op;
     struct args args = {values, count, names};
     cel_time deadline;
@@ -122,6 +125,7 @@ static PyObject *
 queue_shutdown(PyObject *op, PyObject *const *values, Py_ssize_t count,
                PyObject *names)
 {
+    celext_guard(op);
     static const char *const known[] = {"immediate", NULL};
     queueobject *self = (queueobject *)op;
     PyObject *given = NULL;
@@ -145,6 +149,7 @@ queue_shutdown(PyObject *op, PyObject *const *values, Py_ssize_t count,
 static PyObject *
 queue_get_unfinished(PyObject *op, void *unused)
 {
+    celext_guard(op);
     (void)unused;
     return PyLong_FromSsize_t(((queueobject *)op)->unfinished);
 }
@@ -152,6 +157,7 @@ queue_get_unfinished(PyObject *op, void *unused)
 static int
 queue_set_unfinished(PyObject *op, PyObject *value, void *unused)
 {
+    celext_guard(op);
     queueobject *self = (queueobject *)op;
 
     (void)unused;

@@ -2,12 +2,13 @@
 /*
  * AsyncResult: a value, or an exception, that is to come.
  *
- * Threads: with the GIL, any.
+ * Threads: any; guarded (guard.h).
  *
  * Tests: tests/python/test_result.py
  */
 #include "ext/args.h"
 #include "ext/compat.h"
+#include "ext/guard.h"
 #include "ext/links.h"
 #include "ext/waitq.h"
 
@@ -80,6 +81,7 @@ result_dealloc(PyObject *op)
 static PyObject *
 result_repr(PyObject *op)
 {
+    celext_guard(op);
     resultobject *self = (resultobject *)op;
     const char *name = Py_TYPE(op)->tp_name;
 
@@ -126,6 +128,7 @@ static PyObject *
 result_set(PyObject *op, PyObject *const *values, Py_ssize_t count,
            PyObject *names)
 {
+    celext_guard(op);
     static const char *const known[] = {"value", NULL};
     PyObject *value = NULL;
 
@@ -177,6 +180,7 @@ static PyObject *
 result_set_exception(PyObject *op, PyObject *const *values, Py_ssize_t count,
                      PyObject *names)
 {
+    celext_guard(op);
     static const char *const known[] = {"exception", "exc_info", NULL};
     PyObject *given[2] = {NULL, NULL};
 
@@ -284,6 +288,7 @@ static PyObject *
 result_get(PyObject *op, PyObject *const *values, Py_ssize_t count,
            PyObject *names)
 {
+    celext_guard(op);
     struct args args = {values, count, names};
     cel_time deadline;
     PyObject *timeout;
@@ -302,6 +307,7 @@ PyDoc_STRVAR(result_get_nowait_doc,
 static PyObject *
 result_get_nowait(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     (void)unused;
     return get(op, CEL_AT_ONCE, NULL);
 }
@@ -315,6 +321,7 @@ static PyObject *
 result_result(PyObject *op, PyObject *const *values, Py_ssize_t count,
               PyObject *names)
 {
+    celext_guard(op);
     struct args args = {values, count, names};
     cel_time deadline;
 
@@ -335,6 +342,7 @@ static PyObject *
 result_wait(PyObject *op, PyObject *const *values, Py_ssize_t count,
             PyObject *names)
 {
+    celext_guard(op);
     resultobject *self = (resultobject *)op;
     struct args args = {values, count, names};
     cel_time deadline;
@@ -353,6 +361,7 @@ PyDoc_STRVAR(result_ready_doc, "ready($self, /)\n"
 static PyObject *
 result_ready(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     (void)unused;
     return PyBool_FromLong(is_ready((resultobject *)op));
 }
@@ -364,6 +373,7 @@ PyDoc_STRVAR(result_successful_doc, "successful($self, /)\n"
 static PyObject *
 result_successful(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     (void)unused;
     return PyBool_FromLong(((resultobject *)op)->value != NULL);
 }
@@ -391,6 +401,7 @@ result_cancel(PyObject *op, PyObject *unused)
 static PyObject *
 result_call(PyObject *op, PyObject *args, PyObject *kwargs)
 {
+    celext_guard(op);
     static char *known[] = {"source", NULL};
     resultobject *self = (resultobject *)op;
     PyObject *source;
@@ -437,6 +448,7 @@ PyDoc_STRVAR(result_rawlink_doc,
 static PyObject *
 result_rawlink(PyObject *op, PyObject *callback)
 {
+    celext_guard(op);
     resultobject *self = (resultobject *)op;
 
     return links_add(&self->links, op, callback, NULL, is_ready(self));
@@ -449,12 +461,14 @@ PyDoc_STRVAR(result_unlink_doc, "unlink($self, callback, /)\n"
 static PyObject *
 result_unlink(PyObject *op, PyObject *callback)
 {
+    celext_guard(op);
     return links_remove(((resultobject *)op)->links, callback);
 }
 
 static PyObject *
 result_get_value(PyObject *op, void *unused)
 {
+    celext_guard(op);
     PyObject *value = ((resultobject *)op)->value;
 
     (void)unused;
@@ -464,6 +478,7 @@ result_get_value(PyObject *op, void *unused)
 static PyObject *
 result_get_exception(PyObject *op, void *unused)
 {
+    celext_guard(op);
     PyObject *exception = ((resultobject *)op)->exception;
 
     (void)unused;
@@ -473,6 +488,7 @@ result_get_exception(PyObject *op, void *unused)
 static PyObject *
 result_get_exc_info(PyObject *op, void *unused)
 {
+    celext_guard(op);
     resultobject *self = (resultobject *)op;
 
     (void)unused;

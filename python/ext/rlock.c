@@ -5,11 +5,12 @@
  * The stand-in for _thread.RLock, with the private methods that
  * threading.Condition uses.
  *
- * Threads: with the GIL, any.
+ * Threads: any; guarded (guard.h).
  *
  * Tests: tests/python/test_lock.py
  */
 #include "ext/compat.h"
+#include "ext/guard.h"
 #include "ext/lock.h"
 
 static PyObject *
@@ -41,6 +42,7 @@ rlock_init(PyObject *op, PyObject *args, PyObject *kwargs)
 static PyObject *
 rlock_repr(PyObject *op)
 {
+    celext_guard(op);
     lockobject *self = (lockobject *)op;
 
     return PyUnicode_FromFormat(
@@ -140,6 +142,7 @@ PyDoc_STRVAR(rlock_is_owned_doc, "_is_owned($self, /)\n"
 static PyObject *
 rlock_is_owned(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     uint64_t me = whoami(op);
 
     (void)unused;
@@ -157,6 +160,7 @@ PyDoc_STRVAR(rlock_recursion_count_doc,
 static PyObject *
 rlock_recursion_count(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     lockobject *self = (lockobject *)op;
     uint64_t me = whoami(op);
 
@@ -175,6 +179,7 @@ PyDoc_STRVAR(rlock_release_save_doc,
 static PyObject *
 rlock_release_save(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     lockobject *self = (lockobject *)op;
 
     (void)unused;
@@ -199,6 +204,7 @@ PyDoc_STRVAR(rlock_acquire_restore_doc,
 static PyObject *
 rlock_acquire_restore(PyObject *op, PyObject *state)
 {
+    celext_guard(op);
     lockobject *self = (lockobject *)op;
     Py_ssize_t count;
     PyObject *owner;

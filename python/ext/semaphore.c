@@ -5,11 +5,12 @@
  * release() wakes one waiter for one unit, and gives it nothing: a greenlet
  * that runs meanwhile may take the unit, and the waiter keeps its place.
  *
- * Threads: with the GIL, any.
+ * Threads: any; guarded (guard.h).
  *
  * Tests: tests/python/test_semaphore.py
  */
 #include "ext/args.h"
+#include "ext/guard.h"
 #include "ext/links.h"
 #include "ext/waitq.h"
 
@@ -42,6 +43,7 @@ semaphore_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 static int
 semaphore_init(PyObject *op, PyObject *args, PyObject *kwargs)
 {
+    celext_guard(op);
     static char *known[] = {"value", "hub", NULL};
     Py_ssize_t value = 1;
     PyObject *hub; /* any greenlet may wait: nothing is bound to a hub */
@@ -94,6 +96,7 @@ semaphore_dealloc(PyObject *op)
 static PyObject *
 semaphore_repr(PyObject *op)
 {
+    celext_guard(op);
     return PyUnicode_FromFormat("<%s at %p: counter %zd>",
                                 Py_TYPE(op)->tp_name, op,
                                 ((semaphoreobject *)op)->counter);
@@ -129,6 +132,7 @@ static PyObject *
 semaphore_acquire(PyObject *op, PyObject *const *values, Py_ssize_t count,
                   PyObject *names)
 {
+    celext_guard(op);
     semaphoreobject *self = (semaphoreobject *)op;
     struct args args = {values, count, names};
     cel_time deadline;
@@ -172,6 +176,7 @@ PyDoc_STRVAR(semaphore_release_doc,
 static PyObject *
 semaphore_release(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     semaphoreobject *self = (semaphoreobject *)op;
 
     (void)unused;
@@ -188,6 +193,7 @@ static PyObject *
 semaphore_wait(PyObject *op, PyObject *const *values, Py_ssize_t count,
                PyObject *names)
 {
+    celext_guard(op);
     semaphoreobject *self = (semaphoreobject *)op;
     struct args args = {values, count, names};
     cel_time deadline;
@@ -213,6 +219,7 @@ PyDoc_STRVAR(semaphore_locked_doc, "locked($self, /)\n"
 static PyObject *
 semaphore_locked(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     (void)unused;
     return PyBool_FromLong(!is_ready(op));
 }
@@ -225,6 +232,7 @@ PyDoc_STRVAR(semaphore_ready_doc,
 static PyObject *
 semaphore_ready(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     (void)unused;
     return PyBool_FromLong(is_ready(op));
 }
@@ -232,6 +240,7 @@ semaphore_ready(PyObject *op, PyObject *unused)
 static PyObject *
 semaphore_enter(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     semaphoreobject *self = (semaphoreobject *)op;
 
     (void)unused;
@@ -245,6 +254,7 @@ semaphore_enter(PyObject *op, PyObject *unused)
 static PyObject *
 semaphore_exit(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
+    celext_guard(op);
     (void)args;
     (void)nargs;
     return release((semaphoreobject *)op) < 0 ? NULL : Py_NewRef(Py_None);
@@ -259,6 +269,7 @@ PyDoc_STRVAR(semaphore_rawlink_doc,
 static PyObject *
 semaphore_rawlink(PyObject *op, PyObject *callback)
 {
+    celext_guard(op);
     semaphoreobject *self = (semaphoreobject *)op;
 
     return links_add(&self->links, op, callback, is_ready, is_ready(op));
@@ -271,6 +282,7 @@ PyDoc_STRVAR(semaphore_unlink_doc, "unlink($self, callback, /)\n"
 static PyObject *
 semaphore_unlink(PyObject *op, PyObject *callback)
 {
+    celext_guard(op);
     return links_remove(((semaphoreobject *)op)->links, callback);
 }
 
@@ -282,6 +294,7 @@ PyDoc_STRVAR(semaphore_reinit_doc,
 static PyObject *
 semaphore_reinit(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     (void)unused;
     waitq_forget(&((semaphoreobject *)op)->waiters);
     Py_RETURN_NONE;
@@ -290,6 +303,7 @@ semaphore_reinit(PyObject *op, PyObject *unused)
 static PyObject *
 semaphore_get_counter(PyObject *op, void *unused)
 {
+    celext_guard(op);
     (void)unused;
     return PyLong_FromSsize_t(((semaphoreobject *)op)->counter);
 }
@@ -297,6 +311,7 @@ semaphore_get_counter(PyObject *op, void *unused)
 static int
 semaphore_set_counter(PyObject *op, PyObject *value, void *unused)
 {
+    celext_guard(op);
     semaphoreobject *self = (semaphoreobject *)op;
 
     (void)unused;

@@ -24,6 +24,7 @@
 #include "base/check.h"
 #include "base/sys.h"
 #include "ext/compat.h"
+#include "ext/guard.h"
 #include "ext/hub.h"
 
 /* ---- timeouts */
@@ -266,6 +267,7 @@ socket_init(PyObject *op, PyObject *args, PyObject *kwargs)
 static int
 close_fd(sockobject *self)
 {
+    celext_guard(self);
     bool last;
     int fd = sock_take_fd(self, true, &last);
 
@@ -336,6 +338,7 @@ PyDoc_STRVAR(detach_doc,
 static PyObject *
 socket_detach(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     sockobject *self = (sockobject *)op;
     bool last;
 

@@ -9,13 +9,12 @@
  * holds no buffer.
  *
  * A loop that owns a descriptor registers it once.  So the loop of each thread
- * that uses a socket owns it, and closing tells all of them; the GIL keeps
- * their owners away meanwhile.
+ * that uses a socket owns it, and closing tells all of them (hub_forget_fd()).
  *
  * Two objects may have the same descriptor for a moment (SSLSocket takes over
  * from a plain one that way), so they are counted by descriptor.
  *
- * Threads: with the GIL.
+ * Threads: any; a socket is guarded (guard.h) while it is tried and closed.
  *
  * Tests: tests/python/test_socket.py, test_socket_errors.py
  */
@@ -35,6 +34,7 @@
 
 /* ---- how many objects have a descriptor */
 
+static struct celext_mutex counting; /* guards these two */
 static uint8_t *users; /* by descriptor; 255: more than can be counted */
 static size_t nusers;
 
@@ -62,9 +62,11 @@ count_in(int fd)
 {
     size_t index = (size_t)fd;
 
+    celext_lock(&counting);
     if ((index < nusers || make_room(index)) && users[index] < UINT8_MAX) {
         users[index]++;
     }
+    celext_unlock(&counting);
 }
 
 /* Returns whether nobody else has it. */
@@ -72,14 +74,17 @@ static bool
 count_out(int fd)
 {
     size_t index = (size_t)fd;
+    bool last = true;
 
-    if (index >= nusers || users[index] == 0) {
-        return true;
+    celext_lock(&counting);
+    if (index < nusers && users[index] > 0) {
+        if (users[index] < UINT8_MAX) {
+            users[index]--;
+        }
+        last = users[index] == 0;
     }
-    if (users[index] < UINT8_MAX) {
-        users[index]--;
-    }
-    return users[index] == 0;
+    celext_unlock(&counting);
+    return last;
 }
 
 /* ---- owning */
@@ -87,6 +92,7 @@ count_out(int fd)
 void
 sock_opened(sockobject *self, int listener)
 {
+    celext_guard(self);
     struct cel__worker *worker = cel__worker();
     struct sock_own *own = sock_own(self);
 
@@ -133,12 +139,7 @@ forget(int fd, bool everywhere)
         cel__loop_forget(&worker->loop, fd, -EBADF);
     }
     if (everywhere) {
-        for (struct hub *hub = hub_next(NULL); hub != NULL;
-             hub = hub_next(hub)) {
-            if (hub->worker != worker) {
-                cel__loop_forget(&hub->worker->loop, fd, -EBADF);
-            }
-        }
+        hub_forget_fd(fd);
     }
 }
 
@@ -213,6 +214,7 @@ int
 sock_wait_until(sockobject *self, uint8_t bit, cel_time deadline,
                 const char *what)
 {
+    celext_guard(self);
     struct hub *hub = hub_of(self);
     int fd = self->fd;
     int64_t result;
@@ -305,6 +307,7 @@ sock_spend(sockobject *self)
 int
 sock_attempt(sockobject *self, struct cel__op *op, const char *what)
 {
+    celext_guard(self);
     struct cel__worker *worker = cel__worker();
     struct sock_own *own = sock_own(self);
 

@@ -2,7 +2,7 @@
 /*
  * Receiving and sending.
  *
- * Received bytes land in one buffer of the process first, and an object of
+ * Received bytes land in a common buffer first, and an object of
  * their very size is made when they are there: a small message asked for with
  * recv(65536) costs no large allocation, and a greenlet that waits holds none.
  * Nothing runs between the system call and the copy, so one buffer will do.
@@ -22,6 +22,22 @@
 #define SCRATCH (64L * 1024)
 
 static char scratch[SCRATCH];
+
+/* The common buffer: the process's where there is a GIL, else the hub's.
+   NULL: none can be had. */
+static char *
+common_buffer(void)
+{
+    if (!CELEXT_FREE_THREADED) {
+        return scratch;
+    }
+    struct cel__worker *worker = cel__worker();
+    struct hub *hub = worker == NULL ? NULL : worker->embedder;
+    if (hub != NULL && hub->scratch == NULL) {
+        hub->scratch = PyMem_RawMalloc(SCRATCH); /* cpylint: by callers */
+    }
+    return hub == NULL ? NULL : hub->scratch;
+}
 
 /* ---- arguments */
 
@@ -191,11 +207,13 @@ io_recv(PyObject *op_self, PyObject *const *args, Py_ssize_t nargs)
     if (size == 0) {
         return PyBytes_FromStringAndSize(NULL, 0);
     }
-    if (cel__unlikely(size > SCRATCH) || wants_all(self, flags)) {
+    char *buffer = common_buffer();
+    if (cel__unlikely(size > SCRATCH) || wants_all(self, flags) ||
+        cel__unlikely(buffer == NULL)) {
         return recv_large(self, size, flags);
     }
     struct cel__op op = {.code = CEL__OP_RECV,
-                         .buf = scratch,
+                         .buf = buffer,
                          .len = (size_t)size,
                          .flags = flags};
     if (sock_run(self, &op, "recv") < 0) {
@@ -203,7 +221,7 @@ io_recv(PyObject *op_self, PyObject *const *args, Py_ssize_t nargs)
     }
     /* With MSG_TRUNC the count is of the whole datagram. */
     return PyBytes_FromStringAndSize(
-        scratch, op.result < size ? (Py_ssize_t)op.result : size);
+        buffer, op.result < size ? (Py_ssize_t)op.result : size);
 }
 
 PyDoc_STRVAR(recv_into_doc,
@@ -290,7 +308,8 @@ io_recvfrom(PyObject *op_self, PyObject *const *args, Py_ssize_t nargs)
         return sock_call_base(self, "recvfrom", args, nargs, CEL__READABLE,
                               flags);
     }
-    if (size > SCRATCH) {
+    char *buffer = common_buffer();
+    if (size > SCRATCH || buffer == NULL) {
         PyObject *bytes = PyBytes_FromStringAndSize(NULL, size);
         PyObject *addr = bytes == NULL
                              ? NULL
@@ -301,11 +320,11 @@ io_recvfrom(PyObject *op_self, PyObject *const *args, Py_ssize_t nargs)
         }
         return pair(bytes, addr);
     }
-    PyObject *addr = receive_from(self, scratch, (size_t)size, flags, &n);
+    PyObject *addr = receive_from(self, buffer, (size_t)size, flags, &n);
     if (addr == NULL) {
         return NULL;
     }
-    return pair(PyBytes_FromStringAndSize(scratch, n < size ? n : size), addr);
+    return pair(PyBytes_FromStringAndSize(buffer, n < size ? n : size), addr);
 }
 
 PyDoc_STRVAR(recvfrom_into_doc,

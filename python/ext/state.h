@@ -45,6 +45,7 @@ struct celext_state {
     PyObject *heappush;      /* of heapq, for PriorityQueue */
     PyObject *heappop;
     PyObject *getdefaulttimeout; /* _socket's, for each new socket */
+    PyObject *list_threads;      /* sys._current_exceptions() */
     /* Interned strings, strong. */
     PyObject *str_run;
     PyObject *str_switch;

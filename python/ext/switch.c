@@ -125,9 +125,11 @@ glet_jump(struct hub *hub, struct glet *to, PyObject *value, PyObject *exc)
 static int
 check_thread(struct hub *hub, const struct glet *glet)
 {
+    if (glet->hub == hub || (glet->state == GLET_FINISHED && !glet->is_main)) {
+        return 0;
+    }
     const struct hub *home = glet_home(glet);
-
-    if (home == hub || (glet->state == GLET_FINISHED && !glet->is_main)) {
+    if (home == hub) {
         return 0;
     }
     if (home == NULL || home->finished) {
@@ -201,12 +203,13 @@ switch_target(struct hub *hub, PyGreenlet *first)
             }
             return at;
         }
-        if (glet->parent == NULL) {
+        PyGreenlet *parent = glet_parent(glet);
+        if (parent == NULL) {
             PyErr_SetString(hub->state->error,
                             "cannot switch to a garbage collected greenlet");
             break;
         }
-        Py_SETREF(at, (PyGreenlet *)Py_NewRef((PyObject *)glet->parent));
+        Py_SETREF(at, parent);
         looked = false;
     }
     Py_DECREF((PyObject *)at);

@@ -15,6 +15,7 @@
 #include "ext/compat.h"
 #include "ext/farewell.h"
 #include "ext/greenlet.h"
+#include "ext/guard.h"
 
 /* ---- making */
 
@@ -61,6 +62,7 @@ task_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 static int
 task_init(PyObject *op, PyObject *args, PyObject *kwargs)
 {
+    celext_guard(op);
     struct taskobject *self = (struct taskobject *)op;
     Py_ssize_t count = PyTuple_GET_SIZE(args);
     PyObject *named = NULL;
@@ -160,11 +162,12 @@ task_dealloc(PyObject *op)
 
 /* ---- running, and the end */
 
-/* It starts before its time, or never. */
+/* It starts before its time, or never.  Another thread's timer fires all the
+   same, and starts what ends at once. */
 static void
 stop_waiting(struct taskobject *self)
 {
-    if (self->waiting) {
+    if (self->waiting && hub_is_ours(self->base.glet->hub)) {
         self->waiting = false;
         cel__timer_stop(self->base.glet->hub->worker, &self->timer);
     }
@@ -173,6 +176,7 @@ stop_waiting(struct taskobject *self)
 void
 task_done(struct hub *hub, struct taskobject *self, PyObject *value)
 {
+    celext_guard(self);
     struct cel__link *link;
 
     if (value == NULL) {
@@ -203,12 +207,13 @@ task_done(struct hub *hub, struct taskobject *self, PyObject *value)
 void
 task_end_unstarted(struct hub *hub, struct taskobject *self, PyObject *exc)
 {
-    bool waiting = self->waiting;
+    bool waited = self->waiting;
 
     stop_waiting(self);
+    bool stopped = waited && !self->waiting;
     celext_raise(exc);
     task_done(hub, self, NULL);
-    if (waiting) {
+    if (stopped) {
         greenlet_let_go(&self->base);
     }
     if (!self->base.glet->held) {
@@ -238,15 +243,25 @@ call(struct taskobject *self)
     return result;
 }
 
+/* It runs now.  Returns false where it was killed before its turn came. */
+static bool
+begin(struct taskobject *self)
+{
+    celext_guard(self);
+
+    stop_waiting(self);
+    self->begun = true;
+    return !self->ready;
+}
+
 /* What runs on its stack. */
 static PyObject *
 task_main(struct glet *glet)
 {
     struct taskobject *self = (struct taskobject *)glet->self;
 
-    stop_waiting(self);
-    if (self->ready) {
-        PyErr_Clear(); /* killed before its turn came */
+    if (!begin(self)) {
+        PyErr_Clear(); /* it has ended of another one */
     }
     else {
         task_done(glet->hub, self, PyErr_Occurred() ? NULL : call(self));
@@ -263,6 +278,7 @@ PyDoc_STRVAR(task_start_doc, "start($self, /)\n"
 static PyObject *
 task_start(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     struct taskobject *self = (struct taskobject *)op;
     struct hub *hub = task_hub(self);
 
@@ -297,6 +313,7 @@ PyDoc_STRVAR(task_start_later_doc,
 static PyObject *
 task_start_later(PyObject *op, PyObject *seconds)
 {
+    celext_guard(op);
     struct taskobject *self = (struct taskobject *)op;
     struct hub *hub = task_hub(self);
     cel_time when;
@@ -446,6 +463,7 @@ celext_spawn_call(struct hub *hub, PyObject *func, PyObject *args,
 static PyObject *
 task_is_ready(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     (void)unused;
     return PyBool_FromLong(((struct taskobject *)op)->ready);
 }
@@ -453,6 +471,7 @@ task_is_ready(PyObject *op, PyObject *unused)
 static PyObject *
 task_successful(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     struct taskobject *self = (struct taskobject *)op;
 
     (void)unused;
@@ -462,6 +481,7 @@ task_successful(PyObject *op, PyObject *unused)
 static PyObject *
 task_get_started(PyObject *op, void *unused)
 {
+    celext_guard(op);
     struct taskobject *self = (struct taskobject *)op;
 
     (void)unused;
@@ -472,6 +492,7 @@ task_get_started(PyObject *op, void *unused)
 static PyObject *
 task_get_dead(PyObject *op, void *unused)
 {
+    celext_guard(op);
     struct taskobject *self = (struct taskobject *)op;
 
     (void)unused;
@@ -482,6 +503,7 @@ task_get_dead(PyObject *op, void *unused)
 static PyObject *
 task_get_value(PyObject *op, void *unused)
 {
+    celext_guard(op);
     struct taskobject *self = (struct taskobject *)op;
 
     (void)unused;
@@ -489,8 +511,29 @@ task_get_value(PyObject *op, void *unused)
 }
 
 static PyObject *
+task_get_exception(PyObject *op, void *unused)
+{
+    celext_guard(op);
+    struct taskobject *self = (struct taskobject *)op;
+
+    (void)unused;
+    return Py_NewRef(self->exception == NULL ? Py_None : self->exception);
+}
+
+static PyObject *
+task_get_args(PyObject *op, void *unused)
+{
+    celext_guard(op);
+    struct taskobject *self = (struct taskobject *)op;
+
+    (void)unused;
+    return Py_NewRef(self->args == NULL ? Py_None : self->args);
+}
+
+static PyObject *
 task_get_exc_info(PyObject *op, void *unused)
 {
+    celext_guard(op);
     struct taskobject *self = (struct taskobject *)op;
     PyObject *exc = self->exception;
 
@@ -507,6 +550,7 @@ task_get_exc_info(PyObject *op, void *unused)
 static PyObject *
 task_get_run(PyObject *op, void *unused)
 {
+    celext_guard(op);
     struct taskobject *self = (struct taskobject *)op;
 
     (void)unused;
@@ -523,6 +567,7 @@ task_get_run(PyObject *op, void *unused)
 static int
 task_set_run(PyObject *op, PyObject *value, void *unused)
 {
+    celext_guard(op);
     struct taskobject *self = (struct taskobject *)op;
 
     (void)unused;
@@ -533,6 +578,7 @@ task_set_run(PyObject *op, PyObject *value, void *unused)
 static PyObject *
 task_get_kwargs(PyObject *op, void *unused)
 {
+    celext_guard(op);
     struct taskobject *self = (struct taskobject *)op;
 
     (void)unused;
@@ -548,6 +594,7 @@ task_get_kwargs(PyObject *op, void *unused)
 static int
 task_bool(PyObject *op)
 {
+    celext_guard(op);
     struct taskobject *self = (struct taskobject *)op;
 
     return (self->started && !self->ready) ||
@@ -642,20 +689,16 @@ static PyGetSetDef task_getset[] = {
      PyDoc_STR("Whether it was started and has not ended."), NULL},
     {"dead", task_get_dead, NULL, PyDoc_STR("Whether it has ended."), NULL},
     {"value", task_get_value, NULL, PyDoc_STR("Its result, or None."), NULL},
+    {"exception", task_get_exception, NULL,
+     PyDoc_STR("The exception it died of, or None."), NULL},
+    {"args", task_get_args, NULL,
+     PyDoc_STR("The arguments it is called with."), NULL},
     {"exc_info", task_get_exc_info, NULL,
      PyDoc_STR("What it died of, as sys.exc_info() has it."), NULL},
     {"_run", task_get_run, task_set_run, PyDoc_STR("What it calls."), NULL},
     {"kwargs", task_get_kwargs, NULL,
      PyDoc_STR("The keywords it is called with."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyMemberDef task_members[] = {
-    {"exception", T_OBJECT, offsetof(struct taskobject, exception), READONLY,
-     PyDoc_STR("The exception it died of, or None.")},
-    {"args", T_OBJECT, offsetof(struct taskobject, args), READONLY,
-     PyDoc_STR("The arguments it is called with.")},
-    {NULL, 0, 0, 0, NULL},
 };
 
 PyDoc_STRVAR(task_doc,
@@ -665,17 +708,11 @@ PyDoc_STRVAR(task_doc,
              "instead of giving run.");
 
 static PyType_Slot task_slots[] = {
-    {Py_tp_doc, (void *)task_doc},
-    {Py_tp_new, task_new},
-    {Py_tp_init, task_init},
-    {Py_tp_dealloc, task_dealloc},
-    {Py_tp_traverse, task_traverse},
-    {Py_tp_clear, task_clear},
-    {Py_nb_bool, task_bool},
-    {Py_tp_methods, task_methods},
-    {Py_tp_getset, task_getset},
-    {Py_tp_members, task_members},
-    {0, NULL},
+    {Py_tp_doc, (void *)task_doc},   {Py_tp_new, task_new},
+    {Py_tp_init, task_init},         {Py_tp_dealloc, task_dealloc},
+    {Py_tp_traverse, task_traverse}, {Py_tp_clear, task_clear},
+    {Py_nb_bool, task_bool},         {Py_tp_methods, task_methods},
+    {Py_tp_getset, task_getset},     {0, NULL},
 };
 
 static PyType_Spec task_spec = {

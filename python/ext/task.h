@@ -28,8 +28,18 @@ struct taskobject {
     struct cel__timer timer;  /* start_later() */
     bool started;             /* start() was called */
     bool waiting;             /* for the timer */
+    bool begun;               /* it runs, or has run */
     bool ready;
 };
+
+/* Whether it has not run yet, and so has not to be asked to end.  Under its
+   guard, which it takes as it begins: a state that is about to change is as
+   good as one that is not. */
+static inline bool
+task_is_unstarted(const struct taskobject *self)
+{
+    return !self->begun && self->base.glet->state == GLET_UNSTARTED;
+}
 
 /* The calling thread's hub; NULL with an exception. */
 static inline struct hub *

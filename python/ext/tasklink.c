@@ -11,6 +11,8 @@
  */
 #include "ext/task.h"
 
+#include "ext/guard.h"
+
 /* What a link wants to be called for. */
 enum link_kind {
     LINK_RAW,
@@ -23,6 +25,7 @@ enum link_kind {
 PyObject *
 tasklink_run(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     struct taskobject *self = (struct taskobject *)op;
     struct hub *hub = task_hub(self);
     PyObject *links = self->links;
@@ -72,6 +75,7 @@ tasklink_notify(struct hub *hub, struct taskobject *self)
 static PyObject *
 add_link(struct taskobject *self, PyObject *func, enum link_kind kind)
 {
+    celext_guard(self);
     if (!PyCallable_Check(func)) {
         PyErr_Format(PyExc_TypeError, "Expected callable: %R", func);
         return NULL;
@@ -125,6 +129,7 @@ tasklink_exception(PyObject *op, PyObject *func)
 PyObject *
 tasklink_remove(PyObject *op, PyObject *func)
 {
+    celext_guard(op);
     struct taskobject *self = (struct taskobject *)op;
 
     for (Py_ssize_t i = 0;
@@ -148,6 +153,7 @@ tasklink_remove(PyObject *op, PyObject *func)
 PyObject *
 tasklink_remove_all(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     (void)unused;
     Py_CLEAR(((struct taskobject *)op)->links);
     Py_RETURN_NONE;
@@ -156,6 +162,7 @@ tasklink_remove_all(PyObject *op, PyObject *unused)
 PyObject *
 tasklink_any(PyObject *op, PyObject *unused)
 {
+    celext_guard(op);
     struct taskobject *self = (struct taskobject *)op;
 
     (void)unused;

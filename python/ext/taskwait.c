@@ -10,6 +10,7 @@
 #include "ext/task.h"
 
 #include "ext/compat.h"
+#include "ext/guard.h"
 
 /* Wait for the end.  Returns 1, 0 (deadline) or -1 with an exception. */
 static int
@@ -37,6 +38,7 @@ await_end(struct taskobject *self, cel_time deadline)
 PyObject *
 task_join(PyObject *op, PyObject *args, PyObject *kwargs)
 {
+    celext_guard(op);
     static char *names[] = {"timeout", NULL};
     PyObject *timeout = Py_None;
     cel_time deadline;
@@ -53,6 +55,7 @@ task_join(PyObject *op, PyObject *args, PyObject *kwargs)
 PyObject *
 task_get(PyObject *op, PyObject *args, PyObject *kwargs)
 {
+    celext_guard(op);
     static char *names[] = {"block", "timeout", NULL};
     struct taskobject *self = (struct taskobject *)op;
     PyObject *timeout = Py_None;
@@ -109,6 +112,7 @@ as_instance(PyObject *exception)
 PyObject *
 task_kill(PyObject *op, PyObject *args, PyObject *kwargs)
 {
+    celext_guard(op);
     static char *names[] = {"exception", "block", "timeout", NULL};
     struct taskobject *self = (struct taskobject *)op;
     struct hub *hub = task_hub(self);
@@ -134,7 +138,7 @@ task_kill(PyObject *op, PyObject *args, PyObject *kwargs)
         celext_raise(exc);
         return NULL;
     }
-    if (self->base.glet->state == GLET_UNSTARTED) {
+    if (task_is_unstarted(self)) {
         task_end_unstarted(hub, self, exc);
         Py_RETURN_NONE;
     }
@@ -149,6 +153,27 @@ task_kill(PyObject *op, PyObject *args, PyObject *kwargs)
     Py_RETURN_NONE;
 }
 
+/* End one that has not run yet with args[0].  Returns whether that was to be
+   done, or -1 with an exception. */
+static int
+throw_unstarted(struct hub *hub, struct taskobject *self, PyObject *args)
+{
+    celext_guard(self);
+    PyObject *exception = PyTuple_GET_SIZE(args) > 0
+                              ? PyTuple_GET_ITEM(args, 0)
+                              : hub->state->greenlet_exit;
+
+    if (!task_is_unstarted(self) || self->ready) {
+        return 0;
+    }
+    PyObject *exc = as_instance(exception);
+    if (exc == NULL) {
+        return -1;
+    }
+    task_end_unstarted(hub, self, exc);
+    return 1;
+}
+
 PyObject *
 task_throw(PyObject *op, PyObject *args)
 {
@@ -158,16 +183,9 @@ task_throw(PyObject *op, PyObject *args)
     if (hub == NULL) {
         return NULL;
     }
-    if (self->base.glet->state == GLET_UNSTARTED && !self->ready) {
-        PyObject *exception = PyTuple_GET_SIZE(args) > 0
-                                  ? PyTuple_GET_ITEM(args, 0)
-                                  : hub->state->greenlet_exit;
-        PyObject *exc = as_instance(exception);
-        if (exc == NULL) {
-            return NULL;
-        }
-        task_end_unstarted(hub, self, exc);
-        Py_RETURN_NONE;
+    int thrown = throw_unstarted(hub, self, args);
+    if (thrown != 0) {
+        return thrown < 0 ? NULL : Py_NewRef(Py_None);
     }
     PyObject *base = PyObject_GetAttrString(
         (PyObject *)hub->state->greenlet_type, "throw");

@@ -30,6 +30,9 @@ struct timeoutobject {
     struct timeoutobject *next; /* in hub->fired */
     bool armed;
     bool unref; /* nobody needs to wait for it */
+    /* By another thread, which cannot get at the timer: it fires for nothing,
+       or is stopped when it is next started. */
+    atomic_bool cancelled;
 };
 typedef struct timeoutobject timeoutobject;
 
@@ -48,10 +51,12 @@ fire(struct cel__timer *timer)
 
     self->armed = false;
     hub->worker->nexpected += self->unref;
-    (void)hub_throw_later(self->target->glet, raised_by(self));
+    if (!atomic_load(&self->cancelled)) {
+        (void)hub_throw_later(self->target->glet, raised_by(self));
+    }
     self->next = hub->fired;
     hub->fired = self;
-    hub->untidy = true;
+    hub_litter(hub);
 }
 
 void
@@ -68,6 +73,10 @@ timeout_drop_fired(struct hub *hub)
 static void
 stop(timeoutobject *self)
 {
+    if (self->target != NULL && !hub_is_ours(self->hub)) {
+        atomic_store(&self->cancelled, true);
+        return;
+    }
     if (self->armed) {
         self->armed = false;
         self->hub->worker->nexpected += self->unref;
@@ -103,11 +112,17 @@ make_thrown(timeoutobject *self)
     return 0;
 }
 
+static bool
+is_pending(timeoutobject *self)
+{
+    return self->armed && !atomic_load(&self->cancelled);
+}
+
 /* Returns 0, or -1 with an exception: it is started. */
 static int
 check_stopped(timeoutobject *self)
 {
-    if (self->armed) {
+    if (is_pending(self)) {
         PyErr_Format(PyExc_AssertionError,
                      "%R is already started; to restart it, cancel it first",
                      self);
@@ -136,7 +151,13 @@ start(timeoutobject *self)
     if (make_thrown(self) < 0 || check_stopped(self) < 0) {
         return -1;
     }
+    if (self->target != NULL) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this Timeout belongs to another thread");
+        return -1;
+    }
     self->hub = hub;
+    atomic_store(&self->cancelled, false);
     self->timer.fire = fire;
     cel__heap_node_init(&self->timer.node);
     if (cel__timer_start(hub->worker, &self->timer, deadline) < 0) {
@@ -247,7 +268,7 @@ timeout_enter(PyObject *op, PyObject *unused)
     timeoutobject *self = (timeoutobject *)op;
 
     (void)unused;
-    if (!self->armed && start(self) < 0) {
+    if (!is_pending(self) && start(self) < 0) {
         return NULL;
     }
     return Py_NewRef(op);
@@ -290,7 +311,7 @@ timeout_start_new(PyObject *type, PyObject *args, PyObject *kwargs)
         self = PyObject_CallFunction(type, "OOO", seconds, exception,
                                      ref ? Py_True : Py_False);
     }
-    if (self != NULL && !((timeoutobject *)self)->armed &&
+    if (self != NULL && !is_pending((timeoutobject *)self) &&
         start((timeoutobject *)self) < 0) {
         Py_CLEAR(self);
     }
@@ -329,7 +350,7 @@ static PyObject *
 timeout_repr(PyObject *op)
 {
     timeoutobject *self = (timeoutobject *)op;
-    const char *pending = self->armed ? " pending" : "";
+    const char *pending = is_pending(self) ? " pending" : "";
 
     if (self->exception == NULL || self->exception == Py_None) {
         return PyUnicode_FromFormat(
@@ -347,7 +368,7 @@ timeout_get_pending(PyObject *op, void *unused)
     timeoutobject *self = (timeoutobject *)op;
 
     (void)unused;
-    return PyBool_FromLong(self->armed);
+    return PyBool_FromLong(is_pending(self));
 }
 
 static PyMethodDef timeout_methods[] = {

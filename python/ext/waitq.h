@@ -10,7 +10,8 @@
  * After a fork the child's queues may hold waiters of threads that it does
  * not have; they are taken out before anybody is woken.
  *
- * Threads: with the GIL; waiters of several hubs may stand in one queue.
+ * Threads: under the guard (guard.h) of the object that it belongs to; waiters
+ * of several hubs may stand in one queue.
  *
  * Tests: tests/python/test_semaphore.py, test_lock.py, test_queue.py
  */

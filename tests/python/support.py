@@ -5,12 +5,17 @@ import gc
 import os
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import types
 import weakref
 
 # Sanitizers and valgrind make everything slower.
 SLOW = float(os.environ.get("CELADON_TEST_SLOW", "1"))
+
+# Threads run at the same time; a reference dropped in another thread than that
+# which made the object is given back there.
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 PATCHED = """\
 from celadon.monkey import patch_all

@@ -49,9 +49,9 @@ def switch_up(*args):
 
 
 def test_the_layout(probe):
-    assert probe.size == greenlet.__basicsize__ == 40
-    assert greenlet.__weakrefoffset__ == 16
-    assert greenlet.__dictoffset__ == 24
+    assert probe.size == greenlet.__basicsize__ == object.__basicsize__ + 24
+    assert greenlet.__weakrefoffset__ == object.__basicsize__
+    assert greenlet.__dictoffset__ == object.__basicsize__ + 8
 
 
 def test_new(probe):

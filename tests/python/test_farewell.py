@@ -9,7 +9,7 @@ import weakref
 import pytest
 from celadon import Timeout, get_hub, greenlet_api, sleep, spawn
 from celadon._core import GreenletExit, Greenlet, getcurrent, greenlet
-from support import run_script
+from support import FREE_THREADED, run_script
 
 
 def switch_up(*args):
@@ -315,7 +315,8 @@ def test_dropped_in_another_thread_it_dies_in_its_own():
     thread = threading.Thread(target=box.clear)
     thread.start()
     thread.join()
-    assert seen == []
+    # CPython may have given it back to this thread already.
+    assert seen == [] or FREE_THREADED
     getcurrent()
     assert seen == [threading.get_ident()]
 
