@@ -5,8 +5,8 @@
 
 first thing in a program makes its blocking code cooperative: threads become
 greenlets, and whatever waits lets the others run.  Called late it reaches as
-far as it can: names that other modules have imported, locks and classes that
-exist already are seen to; what can't be reached is said in a
+far as it can: names that other modules have imported, locks, sockets and
+classes that exist already are seen to; what can't be reached is said in a
 MonkeyPatchWarning.
 """
 
