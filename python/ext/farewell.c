@@ -57,6 +57,59 @@ glet_kill(struct hub *hub, PyGreenlet *self)
     return glet->state == GLET_FINISHED;
 }
 
+/* The class `type` of `module`, if that is loaded.  New, or NULL. */
+static PyObject *
+class_if_loaded(const char *module, const char *type)
+{
+    PyObject *key = PyUnicode_FromString(module);
+    PyObject *found = key == NULL ? NULL : PyImport_GetModule(key);
+    PyObject *class = NULL;
+
+    if (found != NULL) {
+        class = PyObject_GetAttrString(found, type);
+        Py_DECREF(found);
+    }
+    Py_XDECREF(key);
+    PyErr_Clear();
+    return class;
+}
+
+/* Whether `object`, which may be NULL, is an instance of `class`. */
+static bool
+is_instance(PyObject *object, PyObject *class)
+{
+    int answer = object == NULL ? 0 : PyObject_IsInstance(object, class);
+
+    PyErr_Clear();
+    return answer > 0;
+}
+
+bool
+farewell_spares(const struct glet *glet)
+{
+    static const struct {
+        const char *module;
+        const char *type;
+    } loops[] = {{"gevent.hub", "Hub"}, {"eventlet.hubs.hub", "BaseHub"}};
+    PyObject *run = glet->first == NULL ? NULL : glet->first->run;
+    PyObject *owner = NULL;
+    bool spares = false;
+
+    if (run != NULL && PyMethod_Check(run)) {
+        owner = Py_NewRef(PyMethod_GET_SELF(run));
+    }
+    for (size_t i = 0; i < sizeof(loops) / sizeof(loops[0]) && !spares; i++) {
+        PyObject *class = class_if_loaded(loops[i].module, loops[i].type);
+        if (class != NULL) {
+            spares = is_instance((PyObject *)glet->self, class) ||
+                     is_instance(owner, class);
+            Py_DECREF(class);
+        }
+    }
+    Py_XDECREF(owner);
+    return spares;
+}
+
 /* Whether `type` was made in Python and adds slots, which CPython clears
    before it asks our tp_dealloc. */
 static bool

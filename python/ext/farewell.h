@@ -16,6 +16,13 @@
  */
 bool glet_kill(struct hub *hub, PyGreenlet *self);
 
+/*
+ * Whether `glet` is the event loop of another package, or the greenlet of one:
+ * it takes GreenletExit for what a callback raised and goes on, maybe for
+ * ever.  Its thread ends without it, as all do with the package greenlet.
+ */
+bool farewell_spares(const struct glet *glet);
+
 /* Kill those whom other threads dropped.  May run any Python code. */
 void farewell_doomed(struct hub *hub);
 

@@ -387,7 +387,7 @@ kill_all(struct hub *hub, cel_time deadline)
     }
     while (i-- > 0) {
         PyGreenlet *self = (PyGreenlet *)PyTuple_GET_ITEM(greenlets, i);
-        if (self->glet->held) {
+        if (self->glet->held && !farewell_spares(self->glet)) {
             kill_one(hub, self, deadline);
         }
     }

@@ -331,3 +331,59 @@ with Sync() as sync:
     assert sync.wait(answer("goes on")) == "goes on"
 print("done")
 """)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("gevent.hub", "Hub"), ("eventlet.hubs.hub", "BaseHub")],
+)
+@pytest.mark.parametrize("embeds", [True, False])
+def test_a_thread_ends_without_the_loop_of_others(module, name, embeds):
+    """Which is a greenlet, or runs in one, and survives GreenletExit."""
+    run(f"""
+import greenlet, sys, threading, types, weakref
+
+log = []
+
+class Loop({"greenlet.greenlet" if embeds else ""}):
+    def run(self):
+        while True:
+            try:
+                main.switch()
+            except greenlet.GreenletExit:
+                log.append("taken for an error")
+
+class Local:
+    pass
+
+def other(local):
+    try:
+        main.switch()
+    finally:
+        log.append("finally")
+
+def work():
+    global main
+    main = greenlet.getcurrent()
+    loop = Loop()
+    runner = loop if {embeds} else greenlet.greenlet(loop.run)
+    runner.switch()
+    local = Local()
+    gone.append(weakref.ref(local))
+    task = greenlet.greenlet(other, runner)
+    task.switch(local)
+    kept.append((loop, runner, task))
+
+sys.modules[{module!r}] = types.SimpleNamespace({name}=Loop)
+gone, kept = [], []
+thread = threading.Thread(target=work)
+thread.start()
+thread.join(10)
+assert not thread.is_alive()
+assert log == ["finally"], log
+(loop, runner, task), = kept
+assert task.dead and runner.dead and gone[0]() is None
+del loop, runner, task
+kept.clear()
+print("done")
+""")
