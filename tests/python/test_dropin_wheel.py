@@ -98,15 +98,23 @@ def test_a_source_distribution_builds_the_same_wheel(built, tmp_path):
 
 def test_the_wheel_owns_the_name_alone(built):
     files = zipfile.ZipFile(built[1]).namelist()
-    data = "celadon_dropin-0.1.0.data/purelib"
+    stem = f"celadon_dropin-{celadon.__version__}"
     version = f"{GREENLET_VERSION}+celadon"
     assert {name.split("/")[0] for name in files} == {
-        "greenlet",
-        "celadon_dropin-0.1.0.data",
-        "celadon_dropin-0.1.0.dist-info",
-    }
-    assert f"{data}/greenlet-{version}.dist-info/METADATA" in files
+        "greenlet", f"{stem}.data", f"{stem}.dist-info"
+    }  # fmt: skip
+    purelib = f"{stem}.data/purelib"
+    assert f"{purelib}/greenlet-{version}.dist-info/METADATA" in files
     assert "greenlet/greenlet.h" in files
+
+
+def test_the_wheel_wants_the_celadon_it_is_of(built):
+    wheel = zipfile.ZipFile(built[1])
+    stem = f"celadon_dropin-{celadon.__version__}"
+    metadata = wheel.read(f"{stem}.dist-info/METADATA").decode()
+    wanted = f"Requires-Dist: celadon=={celadon.__version__}\n"
+    assert wanted in metadata
+    assert f"\nVersion: {celadon.__version__}\n" in metadata
 
 
 @needs_pip
@@ -126,7 +134,7 @@ def test_others_find_what_they_require(installed):
                               CELADON_DROPIN=value)  # fmt: skip
         assert ended.code == 0, ended
     ended = installed.pip("check")
-    if (SITE / "celadon-0.1.0.dist-info").exists():
+    if (SITE / f"celadon-{celadon.__version__}.dist-info").exists():
         assert ended.returncode == 0, ended
     assert "greenlet" not in ended.stdout
 
