@@ -31,14 +31,15 @@ part_tests() { pytest; }
 
 # Those that switch in all ways, compiled as early as CPython's JIT does.
 part_jit() {
-    if ! "$python" -c 'import sys; sys.exit(not sys._jit.is_available())'
-    then
+    if ! "$python" -c 'import sys
+sys.exit(not (hasattr(sys, "_jit") and sys._jit.is_available()))'; then
         echo 'no JIT is built in'
         return 0
     fi
     PYTHON_JIT=1 pytest tests/python/test_greenlet*.py \
         tests/python/test_version_state.py tests/python/test_recursion.py \
-        tests/python/test_task.py tests/python/test_asyncio.py
+        tests/python/test_task.py tests/python/test_asyncio.py \
+        tests/python/test_frames.py
 }
 
 part_suite() {
