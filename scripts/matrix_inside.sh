@@ -59,9 +59,12 @@ for part in build "$@"; do
     word=ok
     "part_$part" >"$log" 2>&1 </dev/null || word=FAILED
     cat "$log"
-    # pytest's last line, the suite's last but one; the bench is its table.
-    found=$(grep -E ' in [0-9.]+s|^greenlet.s suite|^no JIT' "$log" |
-        tail -n 1 | tr -d '=' | sed 's/^ *//; s/ *$//' || true)
+    # pytest's last line, the suite's last two; the bench has a table.
+    case $part in
+        suite) found=$(tail -n 2 "$log" | tac | paste -s -d ' ') ;;
+        *) found=$(grep -E ' in [0-9.]+s|^no JIT' "$log" | tail -n 1 |
+            tr -d '=' | sed 's/^ *//; s/ *$//' || true) ;;
+    esac
     printf '@ %s %s %s\n' "$part" "$word" "$found"
     if [ "$word" = FAILED ]; then
         status=1
