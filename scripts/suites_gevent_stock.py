@@ -31,6 +31,8 @@ FILES = """
 """.split()
 # Seconds for one file; test__pool takes 30 on a quiet machine.
 LIMIT = 240
+# Of the names of files in the table.
+WIDTH = 36
 
 # Says whose greenlets gevent stands on; the real ones can't come after ours.
 PROBE = """\
@@ -149,8 +151,8 @@ def run_file(name, ours, real, quick, excused):
     there = None
     if not quick or here.failed:
         there = real.run(*module)
-    print(f"{name:18} {str(there or '-'):32} {str(here):32} "
-          f"{here.seconds:5.1f} s", flush=True)  # fmt: skip
+    row = f"{name:{WIDTH}} {str(there or '-'):32} {str(here):32}"
+    print(f"{row} {here.seconds:5.1f} s", flush=True)
     wrong = here.failed - there.failed if there else set()
     for test in sorted(wrong & excused.keys()):
         print(f"    expected: {test}: {excused[test]['reason']}")
@@ -170,7 +172,7 @@ def main():
     folder = fetch(options.python)
     real = Subject(options.python, folder, ours=False)
     ours = Subject(options.python, folder, ours=True)
-    print(f"{'':18} {real.name:32} {ours.name}")
+    print(f"{'':{WIDTH}} {real.name:32} {ours.name}")
     if "celadon" not in ours.name or "celadon" in real.name:
         return 1
     names = options.names
