@@ -28,7 +28,8 @@ PRIVATE = re.compile(r"io/(uring|epoll|poll)\.h")
 
 # Where #if may stand: what hides the system, the CPU, the tools, CPython.
 PORTABLE = re.compile(
-    r"src/base/(sys|clock|sanitize)\.[ch]|src/coro/switch\w*\.[chS]"
+    r"src/base/(sys|sys_thread|clock|sanitize)\.[ch]"
+    r"|src/coro/switch\w*\.[chS]"
     r"|python/ext/(compat|fpenv|frames|guard|pystate\w*)\.[ch]"
     r"|include/celadon/base\.h"
 )

@@ -22,7 +22,7 @@ GUESTS = {
     ("coro", "stack"): {"stackpool"},
     ("sched", "io"): {"op", "fd"},
     ("sched", "wait"): {"park", "yield", "resume", "interrupt", "wake",
-                        "callback"},
+                        "cancel", "callback"},
     ("sched", "worker"): {"callback", "coro", "timer"},
 }
 

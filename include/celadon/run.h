@@ -69,7 +69,9 @@ CEL_API CEL_NODISCARD int cel_join(cel_coro *coro, cel_time deadline);
 /**
  * Cancel `coro`: the call in which it is suspended, and every later one that
  * would suspend, returns -ECANCELED, so that it can clean up and end.  Does
- * not suspend and does not wait for the end: see cel_join().
+ * not suspend and does not wait for the end: see cel_join().  From any thread,
+ * as long as nobody has joined it; from another than its run's it is cancelled
+ * soon.
  */
 CEL_API void cel_cancel(cel_coro *coro);
 
@@ -83,7 +85,8 @@ CEL_API int cel_cancelled(void);
 CEL_API int cel_yield(void);
 
 /**
- * Suspend until `deadline`.  Returns 0, or -ECANCELED before that; with
+ * Suspend until `deadline`.  Returns 0, or, before that, -ECANCELED or
+ * -ETIMEDOUT (a scope's deadline passed, see cel_scope_enter()); with
  * CEL_FOREVER also -EDEADLK.
  */
 CEL_API int cel_sleep(cel_time deadline);

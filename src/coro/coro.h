@@ -11,7 +11,7 @@
  * Who runs next is not known here (see sched/worker.h).
  *
  * Threads: a coroutine belongs to one worker for life; all fields are the
- * worker's except `remote`.
+ * worker's except `remote` and `cancel`.
  */
 #ifndef CEL_CORO_H
 #define CEL_CORO_H
@@ -52,6 +52,7 @@ struct cel__coro {
     bool firm;                  /* parked firmly: only a wake ends it */
     int code;                   /* why the last park ended, see wait.h */
     struct cel__stack stack;    /* where it runs; low == NULL: not yet */
+    cel_time bound;             /* every park ends by then */
 
     /* Cold. */
     /* What runs on the new stack; returns who goes on when it has ended. */
@@ -65,7 +66,9 @@ struct cel__coro {
     cel_time since;                          /* since about when */
     struct cel__message wake;                /* wake-up from another thread */
     atomic_bool remote; /* `wake` is in the worker's inbox; any thread */
+    atomic_bool cancel; /* `wake` is to cancel it as well; any thread */
     bool orphan;        /* died while `remote`: the inbox releases it */
+    bool bounded;       /* a park was ended by `bound` */
     struct cel__sanitize sanitize;
 };
 

@@ -119,7 +119,18 @@ cel__run_unref(struct cel_coro *coro)
 {
     struct cel__run *run = coro->coro.worker->run;
 
-    if (--coro->refs == 0) {
+    if (--coro->refs > 0) {
+        return;
+    }
+    /* Cancelled from another thread at the last moment: the message comes
+       yet, and then lets go in our stead.  Acquire: pairs with the exchange
+       in cel__cancel(). */
+    if (cel__unlikely(
+            atomic_load_explicit(&coro->coro.remote, memory_order_acquire))) {
+        coro->refs = 1;
+        coro->coro.orphan = true;
+    }
+    else {
         cel__slab_give(coro->is_gen ? &run->gens : &run->coros, coro);
     }
 }
@@ -246,10 +257,7 @@ cel_join(cel_coro *coro, cel_time deadline)
 void
 cel_cancel(cel_coro *coro)
 {
-    struct cel__coro *block = block_of(coro);
-
-    block->cancelled = true;
-    (void)cel__interrupt(block, -ECANCELED);
+    cel__cancel(block_of(coro));
 }
 
 int
@@ -288,7 +296,8 @@ cel_sleep(cel_time deadline)
     do {
         code = cel__park(worker, deadline, "sleep");
     } while (code == 0);
-    return code == -ETIMEDOUT ? 0 : code;
+    /* Where a scope's deadline came first it has not slept enough. */
+    return code == -ETIMEDOUT && worker->current->bound >= deadline ? 0 : code;
 }
 
 cel_coro *

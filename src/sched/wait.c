@@ -188,8 +188,13 @@ cel__park(struct cel__worker *worker, cel_time deadline, const char *what)
     if (cel__unlikely(self->cancelled)) {
         return -ECANCELED;
     }
+    bool bounded = self->bound < deadline;
+    if (bounded) {
+        deadline = self->bound;
+    }
     if (deadline != CEL_FOREVER) {
         if (deadline <= worker->now) {
+            self->bounded |= bounded;
             return -ETIMEDOUT;
         }
         park.coro = self;
@@ -208,6 +213,7 @@ cel__park(struct cel__worker *worker, cel_time deadline, const char *what)
     self->waits_for = NULL;
     if (deadline != CEL_FOREVER) {
         cel__timer_stop(worker, &park.timer);
+        self->bounded |= bounded && self->code == -ETIMEDOUT;
     }
     return self->code;
 }
@@ -315,9 +321,60 @@ remote_wake_arrived(struct cel__message *message)
     (void)atomic_exchange_explicit(&coro->remote, false, memory_order_acq_rel);
     if (coro->orphan) {
         coro->release(coro);
+        return;
     }
-    else if (coro->state == CEL__PARKED) {
+    /* Relaxed: the exchange above orders it. */
+    if (atomic_load_explicit(&coro->cancel, memory_order_relaxed)) {
+        coro->cancelled = true;
+        if (cel__interrupt(coro, -ECANCELED)) {
+            return;
+        }
+    }
+    if (coro->state == CEL__PARKED) {
         make_ready(coro->worker, coro, 0);
+    }
+}
+
+/* The message that `coro` is to be sent, of another worker; NULL where it is
+   on its way. */
+static struct cel__message *
+message_for(struct cel__coro *coro)
+{
+    /* Acq_rel: whoever finds it false owns the message; pairs with the
+       exchange in remote_wake_arrived(). */
+    if (atomic_exchange_explicit(&coro->remote, true, memory_order_acq_rel)) {
+        return NULL;
+    }
+    coro->wake.fn = remote_wake_arrived;
+    return &coro->wake;
+}
+
+static void
+wake_remotely(struct cel__coro *coro)
+{
+    struct cel__message *message = message_for(coro);
+
+    if (message != NULL) {
+        cel__worker_post(coro->worker, message);
+    }
+}
+
+void
+cel__wake_late(struct cel__worker *me, struct cel__coro *coro)
+{
+    if (cel__likely(coro->worker == me)) {
+        if (coro->state == CEL__PARKED) {
+            make_ready(me, coro, 0);
+        }
+        return;
+    }
+    if (me == NULL) {
+        wake_remotely(coro);
+        return;
+    }
+    struct cel__message *message = message_for(coro);
+    if (message != NULL) {
+        cel__worker_post_late(me, coro->worker, message);
     }
 }
 
@@ -326,18 +383,25 @@ cel__wake(struct cel__coro *coro)
 {
     struct cel__worker *worker = coro->worker;
 
-    if (cel__likely(worker == cel__worker())) {
-        if (coro->state == CEL__PARKED) {
-            make_ready(worker, coro, 0);
-        }
+    if (cel__unlikely(worker != cel__worker())) {
+        wake_remotely(coro);
+    }
+    else if (coro->state == CEL__PARKED) {
+        make_ready(worker, coro, 0);
+    }
+}
+
+void
+cel__cancel(struct cel__coro *coro)
+{
+    if (coro->worker == cel__worker()) {
+        coro->cancelled = true;
+        (void)cel__interrupt(coro, -ECANCELED);
         return;
     }
-    /* Acq_rel: whoever finds it false owns the message; pairs with the
-       exchange in remote_wake_arrived(). */
-    if (!atomic_exchange_explicit(&coro->remote, true, memory_order_acq_rel)) {
-        coro->wake.fn = remote_wake_arrived;
-        cel__worker_post(worker, &coro->wake);
-    }
+    /* Relaxed: the exchange of `remote` orders it. */
+    atomic_store_explicit(&coro->cancel, true, memory_order_relaxed);
+    wake_remotely(coro);
 }
 
 void

@@ -92,6 +92,21 @@ int cel__yield(struct cel__worker *worker);
 void cel__wake(struct cel__coro *coro);
 
 /*
+ * As cel__wake(), under a latch (see sync/latch.h).  `me` is the calling
+ * thread's worker, or NULL where it has none; if not, and the coroutine is of
+ * another, that one's loop is woken by cel__worker_settle(): a system call
+ * under the latch would let the woken one spin.
+ */
+void cel__wake_late(struct cel__worker *me, struct cel__coro *coro);
+
+/*
+ * Cancel `coro`: its park, if it is parked and not firmly, and every later one
+ * returns -ECANCELED.  Does not suspend.  Any thread, as long as `coro` is
+ * alive: from another one it is a message, as a wake-up is.
+ */
+void cel__cancel(struct cel__coro *coro);
+
+/*
  * As cel__wake(), but ahead of all that are ready: for who takes connections.
  * Those who come while the kernel's queue is full try again after a second,
  * so their turn must not wait for the service of all that came before.

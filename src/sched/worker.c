@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/fork.h"
+#include "base/sys_thread.h"
 #include "coro/overflow.h"
 
 /* How long a worker that expects nothing sleeps before it asks the embedder
@@ -102,6 +103,7 @@ enlist(struct cel__worker *worker, struct cel__coro *coro)
     }
     coro->id = ++worker->last_id;
     coro->worker = worker;
+    coro->bound = CEL_FOREVER;
     cel__list_append(&worker->all, &coro->all);
     worker->nalive++;
 }
@@ -265,6 +267,7 @@ cel__coro_init(struct cel__coro *coro, struct cel__worker *worker,
     coro->entry = entry;
     coro->release = release;
     atomic_init(&coro->remote, false);
+    atomic_init(&coro->cancel, false);
     enlist(worker, coro);
     return 0;
 }
@@ -348,14 +351,19 @@ fire_timers(struct cel__worker *worker)
     }
 }
 
-/* Whether anything but a message could make a coroutine ready again. */
+/*
+ * Whether nothing is known that could make a coroutine ready again.  Channels
+ * and locks are anybody's: where somebody waits at one, only a process of one
+ * thread is sure that nobody will come.
+ */
 static bool
 expects_nothing(const struct cel__worker *worker)
 {
     int64_t armed = (int64_t)worker->loop.narmed +
                     (int64_t)worker->timers.count;
 
-    return armed + worker->nexpected <= 0;
+    return armed + worker->nexpected <= 0 &&
+           (worker->nshared == 0 || cel__sys_single_threaded());
 }
 
 /* How long the poll may sleep. */
@@ -430,17 +438,56 @@ cel__worker_turn(struct cel__worker *worker)
     return NULL;
 }
 
-void
-cel__worker_post(struct cel__worker *worker, struct cel__message *message)
+/* Begin to send; returns whether the loop is to be woken. */
+static bool
+deliver(struct cel__worker *worker, struct cel__message *message)
 {
     /* Relaxed: the push below orders it before the message. */
     atomic_fetch_add_explicit(&worker->senders, 1, memory_order_relaxed);
     cel__inbox_push(&worker->inbox, message);
-    if (atomic_load_explicit(&worker->asleep, memory_order_seq_cst) &&
-        atomic_exchange_explicit(&worker->asleep, false,
-                                 memory_order_seq_cst)) {
-        cel__loop_wake(&worker->loop);
-    }
+    return atomic_load_explicit(&worker->asleep, memory_order_seq_cst) &&
+           atomic_exchange_explicit(&worker->asleep, false,
+                                    memory_order_seq_cst);
+}
+
+/* The end of sending. */
+static void
+delivered(struct cel__worker *worker)
+{
     /* Release: the last access, see cel__worker_close(). */
     atomic_fetch_sub_explicit(&worker->senders, 1, memory_order_release);
+}
+
+void
+cel__worker_post(struct cel__worker *worker, struct cel__message *message)
+{
+    if (deliver(worker, message)) {
+        cel__loop_wake(&worker->loop);
+    }
+    delivered(worker);
+}
+
+void
+cel__worker_post_late(struct cel__worker *me, struct cel__worker *worker,
+                      struct cel__message *message)
+{
+    if (deliver(worker, message)) {
+        cel__worker_settle(me);
+        me->owed = worker;
+    }
+    else {
+        delivered(worker);
+    }
+}
+
+void
+cel__worker_settle(struct cel__worker *me)
+{
+    struct cel__worker *worker = me->owed;
+
+    if (worker != NULL) {
+        me->owed = NULL;
+        cel__loop_wake(&worker->loop);
+        delivered(worker);
+    }
 }

@@ -85,23 +85,27 @@ struct cel__hooks {
  */
 struct cel__worker {
     struct cel__coro *current;
-    struct cel__ring ready;  /* coroutines, and callbacks tagged by bit 0 */
-    struct cel__coro *dead;  /* to be released by whoever runs next */
-    struct cel__coro *left;  /* who switched here (sanitizers only) */
-    int budget;              /* calls left before the current one yields */
-    int check;               /* resumptions left before the counter is read */
-    uint64_t polled;         /* counter at the last poll */
-    uint64_t slice;          /* CEL__SLICE in ticks of the counter */
-    uint64_t nswitch;        /* switches so far */
-    cel_time now;            /* the clock at the last poll */
-    struct cel__heap timers; /* struct cel__timer by deadline */
-    int64_t nexpected;       /* events on their way from elsewhere (pool
+    struct cel__ring ready;   /* coroutines, and callbacks tagged by bit 0 */
+    struct cel__coro *dead;   /* to be released by whoever runs next */
+    struct cel__coro *left;   /* who switched here (sanitizers only) */
+    int budget;               /* calls left before the current one yields */
+    int check;                /* resumptions left before the counter is read */
+    uint64_t polled;          /* counter at the last poll */
+    uint64_t slice;           /* CEL__SLICE in ticks of the counter */
+    uint64_t nswitch;         /* switches so far */
+    cel_time now;             /* the clock at the last poll */
+    struct cel__heap timers;  /* struct cel__timer by deadline */
+    int64_t nexpected;        /* events on their way from elsewhere (pool
                                     jobs, …), less the armed operations and
                                     timers that nobody needs to wait for */
-    struct cel__loop loop;   /* descriptors and the backend */
-    struct cel__inbox inbox; /* from other threads */
-    atomic_bool asleep;      /* the inbox's senders must wake the loop */
-    atomic_uint senders;     /* threads inside cel__worker_post() */
+    uint32_t random;          /* which case a select tries first */
+    size_t nshared;           /* waits that another thread may end unasked */
+    struct cel__loop loop;    /* descriptors and the backend */
+    struct cel__inbox inbox;  /* from other threads */
+    atomic_bool asleep;       /* the inbox's senders must wake the loop */
+    atomic_uint senders;      /* threads inside cel__worker_post() */
+    struct cel__worker *owed; /* whose loop is to be woken yet; `senders`
+                                 there counts us; or NULL */
     struct cel__hooks hooks;
     void *embedder;        /* the hub of the Python face */
     struct cel__run *run;  /* the C face's, see sched/run.h; or NULL */
@@ -199,6 +203,14 @@ struct cel__coro *cel__worker_turn(struct cel__worker *worker);
    open when this begins, and is not touched after cel__worker_close(). */
 void cel__worker_post(struct cel__worker *worker,
                       struct cel__message *message);
+
+/*
+ * The same in two steps: the loop of `worker` is woken, if it sleeps, when the
+ * caller's worker `me` settles; so a spin lock may be let go of in between.
+ */
+void cel__worker_post_late(struct cel__worker *me, struct cel__worker *worker,
+                           struct cel__message *message);
+void cel__worker_settle(struct cel__worker *me);
 
 /* One more call that did not have to wait; whether it is time to yield. */
 static inline bool

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The system calls of sys.h that are about threads.
+ *
+ * Threads: any.
+ */
+#ifndef CEL_SYS_THREAD_H
+#define CEL_SYS_THREAD_H
+
+#include <stdbool.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/sys_call.h"
+
+#if CEL__HAVE_SINGLE_THREADED
+#include <sys/single_threaded.h>
+#endif
+
+/* Commands of cel__sys_membarrier(): linux/membarrier.h, which knows them
+   since Linux 4.14. */
+#define CEL__MEMBARRIER_QUERY    0
+#define CEL__MEMBARRIER_PRIVATE  8
+#define CEL__MEMBARRIER_REGISTER 16
+
+/* No fault point: who asked for support and got it relies on it. */
+static inline int
+cel__sys_membarrier(int command)
+{
+#ifdef SYS_membarrier
+    long n = syscall(SYS_membarrier, command, 0, 0);
+
+    return n == -1 ? -errno : (int)n;
+#else
+    (void)command;
+    return -ENOSYS;
+#endif
+}
+
+/* To a processor that spins: there is no hurry. */
+static inline void
+cel__sys_pause(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* Whether this process surely has no other thread; false where unknown. */
+static inline bool
+cel__sys_single_threaded(void)
+{
+#if CEL__HAVE_SINGLE_THREADED
+    return __libc_single_threaded != 0;
+#else
+    return false;
+#endif
+}
+
+#endif
