@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.." || exit 1
 python=${PYTHON:-/usr/bin/python3}
 venv=${VENV:-.venv}
 all=(format shellcheck codespell layers sizes cpylint ruff headers gcc symbols
-    clang tidy unit docs portable aarch64 hard asan valgrind python)
+    clang tidy unit docs portable aarch64 hard asan tsan valgrind python)
 logs=build/check
 mkdir -p "$logs"
 
@@ -136,6 +136,14 @@ step_asan() {
         ASAN_OPTIONS=detect_stack_use_after_return=1 unit_tests asan -t 4
 }
 
+# gcc's knows nothing of functions that begin in one coroutine and end in
+# another, so clang's.
+step_tsan() {
+    CC=clang scripts/build.sh tsan -Db_sanitize=thread -Db_lundef=false \
+        -Dpython=disabled -Dbench=false -Dexamples=false || return 1
+    CELADON_TEST_SLOW=4 TSAN_OPTIONS=halt_on_error=1 unit_tests tsan -t 4
+}
+
 step_valgrind() {
     scripts/build.sh main || return 1
     CELADON_TEST_SLOW=20 unit_tests main -t 20 --logbase valgrind --wrapper \
@@ -214,7 +222,7 @@ packages=(build test)
 for step in "${@:-${all[@]}}"; do
     case $step in
         format | shellcheck | codespell | headers | gcc | symbols | clang | \
-            tidy | valgrind) packages+=(check) ;;
+            tidy | tsan | valgrind) packages+=(check) ;;
         aarch64) packages+=(cross) ;;
     esac
 done
