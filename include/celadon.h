@@ -8,6 +8,7 @@
 #define CELADON_H
 
 #include "celadon/base.h"
+#include "celadon/chan.h"
 #include "celadon/file.h"
 #include "celadon/gen.h"
 #include "celadon/info.h"
@@ -15,5 +16,6 @@
 #include "celadon/pool.h"
 #include "celadon/resolve.h"
 #include "celadon/run.h"
+#include "celadon/sync.h"
 
 #endif

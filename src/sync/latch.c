@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Latches: what is not two stores and a load.
+ *
+ * Threads: any.
+ *
+ * Tests: unit/test_latch.c
+ */
+#include "sync/latch.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include "base/sanitize.h"
+#include "base/sys_thread.h"
+#include "sched/worker.h"
+
+/* Looks at a latch before the processor is left to others: whoever holds one
+   needs some tens of nanoseconds, unless it was preempted. */
+#define SPINS 200
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool may_bias; /* set under `once` */
+
+static void
+probe(void)
+{
+    int commands = cel__sys_membarrier(CEL__MEMBARRIER_QUERY);
+
+    may_bias = !CEL__TSAN && commands > 0 &&
+               (commands & CEL__MEMBARRIER_PRIVATE) != 0 &&
+               (commands & CEL__MEMBARRIER_REGISTER) != 0;
+}
+
+void
+cel__latch_init(struct cel__latch *latch)
+{
+    (void)pthread_once(&once, probe);
+    latch->owner = may_bias ? cel__worker() : NULL;
+    atomic_init(&latch->inside, false);
+    atomic_init(&latch->shared, latch->owner == NULL);
+    atomic_init(&latch->word, false);
+}
+
+static void
+rest(unsigned *spins)
+{
+    if (++*spins % SPINS == 0) {
+        sched_yield();
+    }
+    cel__sys_pause();
+}
+
+/* Take the owner's privilege away; the caller holds `word`. */
+static void
+share(struct cel__latch *latch)
+{
+    unsigned spins = 0;
+
+    atomic_store_explicit(&latch->shared, true, memory_order_seq_cst);
+    if (latch->owner == NULL) {
+        return;
+    }
+    /* Registering costs nothing where it was done; it is not done when a
+       worker opens, for it takes milliseconds where there are threads. */
+    int err = cel__sys_membarrier(CEL__MEMBARRIER_REGISTER);
+    if (err == 0) {
+        err = cel__sys_membarrier(CEL__MEMBARRIER_PRIVATE);
+    }
+    if (err < 0) {
+        cel__panic("membarrier() fails after all: error %d", -err);
+    }
+    /* Acquire: what the owner did inside; pairs with its release. */
+    while (atomic_load_explicit(&latch->inside, memory_order_acquire)) {
+        rest(&spins);
+    }
+}
+
+__attribute__((noinline)) void
+cel__latch_take_shared(struct cel__latch *latch)
+{
+    unsigned spins = 0;
+
+    /* Acquire: pairs with the release in cel__latch_give(). */
+    while (
+        atomic_exchange_explicit(&latch->word, true, memory_order_acquire)) {
+        while (atomic_load_explicit(&latch->word, memory_order_relaxed)) {
+            rest(&spins);
+        }
+    }
+    if (cel__unlikely(
+            !atomic_load_explicit(&latch->shared, memory_order_relaxed))) {
+        share(latch);
+    }
+}
+
+void
+cel__latch_give_shared(struct cel__latch *latch, struct cel__worker *me)
+{
+    /* Release: pairs with the exchange in cel__latch_take_shared(). */
+    atomic_store_explicit(&latch->word, false, memory_order_release);
+    if (me != NULL) {
+        cel__worker_settle(me);
+    }
+}

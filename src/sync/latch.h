@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The lock inside every channel, mutex and queue of src/sync.
+ *
+ * It is held for some instructions and never across a suspension.  Most
+ * objects live and die within one worker, where a lock is not needed but for
+ * the chance that another thread comes; two atomic exchanges a call would be
+ * a third of what a channel costs.  So a latch is biased: its owner, the
+ * worker that made it, takes it by two plain stores and a load.
+ *
+ *     owner:   inside = 1;  [compiler barrier]  shared?  no: it is held
+ *     other:   shared = 1;  [membarrier]        inside?  wait until it is 0
+ *
+ * membarrier(2) makes every thread of the process pass a full barrier, so
+ * either the other sees `inside` or the owner sees `shared`.  The first
+ * thread that is not the owner pays for it, once; from then on the latch is
+ * an ordinary spin lock for everybody.  Where the kernel has no membarrier,
+ * and under the thread sanitizer, which knows nothing of it, a latch is
+ * shared from the beginning.
+ *
+ * A latch of zeroes is valid, and shared.
+ *
+ * Threads: any.
+ *
+ * Tests: unit/test_latch.c
+ */
+#ifndef CEL_LATCH_H
+#define CEL_LATCH_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/check.h"
+
+struct cel__worker;
+
+/* Invariant: inside => the owner holds it, and nobody holds `word` or who
+   holds it waits for the owner to leave. */
+struct cel__latch {
+    const struct cel__worker *owner; /* NULL: nobody; never changes */
+    atomic_bool inside;              /* written by the owner's thread alone */
+    atomic_bool shared;              /* `word` is the lock, for ever */
+    atomic_bool word;
+};
+
+/* Biased towards the calling thread's worker, if it has one. */
+void cel__latch_init(struct cel__latch *latch);
+
+/* The rest of take and give, for whoever can't have it for nothing. */
+void cel__latch_take_shared(struct cel__latch *latch);
+void cel__latch_give_shared(struct cel__latch *latch, struct cel__worker *me);
+
+/* `me` is the calling thread's worker, NULL where it has none. */
+static inline void
+cel__latch_take(struct cel__latch *latch, const struct cel__worker *me)
+{
+    if (cel__likely(latch->owner == me && me != NULL)) {
+        atomic_store_explicit(&latch->inside, true, memory_order_relaxed);
+        /* The processor may still exchange these two; membarrier() has it
+           pass a barrier somewhere, and that is enough. */
+        atomic_signal_fence(memory_order_seq_cst);
+        if (cel__likely(
+                !atomic_load_explicit(&latch->shared, memory_order_relaxed))) {
+            atomic_signal_fence(memory_order_seq_cst);
+            return;
+        }
+        atomic_store_explicit(&latch->inside, false, memory_order_release);
+    }
+    cel__latch_take_shared(latch);
+}
+
+/* `me` as above; it holds the latch.  Those whom it has woken under it, of
+   other workers, learn of it now at the latest. */
+static inline void
+cel__latch_give(struct cel__latch *latch, struct cel__worker *me)
+{
+    if (cel__likely(latch->owner == me && me != NULL) &&
+        cel__likely(
+            atomic_load_explicit(&latch->inside, memory_order_relaxed))) {
+        /* Release: pairs with the acquire of who shares it. */
+        atomic_store_explicit(&latch->inside, false, memory_order_release);
+        return;
+    }
+    cel__latch_give_shared(latch, me);
+}
+
+#endif

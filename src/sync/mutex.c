@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mutexes: who unlocks makes the next one the holder before it has run.
+ *
+ * Threads: see celadon/sync.h.
+ *
+ * Tests: unit/test_sync.c, unit/test_threads.c
+ */
+#include "sync/mutex.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+
+int
+cel_mutex_open(cel_mutex **out)
+{
+    struct cel_mutex *mutex = cel__alloc(sizeof(*mutex));
+
+    if (mutex == NULL) {
+        return -ENOMEM;
+    }
+    cel__latch_init(&mutex->latch);
+    cel__list_init(&mutex->waiters);
+    mutex->holder = NULL;
+    *out = mutex;
+    return 0;
+}
+
+void
+cel_mutex_close(cel_mutex *mutex)
+{
+    cel__assert(mutex == NULL || cel__list_empty(&mutex->waiters));
+    free(mutex);
+}
+
+int
+cel_mutex_lock(cel_mutex *mutex, cel_time deadline)
+{
+    struct cel__worker *me = cel__worker();
+    struct cel__wait wait;
+
+    if (me == NULL) {
+        return -EPERM;
+    }
+    cel__queue_charge(me, deadline);
+    cel__latch_take(&mutex->latch, me);
+    if (cel__likely(mutex->holder == NULL)) {
+        mutex->holder = me->current;
+        cel__latch_give(&mutex->latch, me);
+        return 0;
+    }
+    if (mutex->holder == me->current) {
+        cel__latch_give(&mutex->latch, me);
+        return -EDEADLK;
+    }
+    return cel__queue_wait(&mutex->waiters, &wait, &mutex->latch, me, deadline,
+                           "a mutex");
+}
+
+void
+cel__mutex_lock_firmly(struct cel_mutex *mutex, struct cel__worker *me)
+{
+    struct cel__wait wait;
+
+    cel__latch_take(&mutex->latch, me);
+    if (mutex->holder == NULL) {
+        mutex->holder = me->current;
+        cel__latch_give(&mutex->latch, me);
+        return;
+    }
+    (void)cel__queue_wait_firmly(&mutex->waiters, &wait, &mutex->latch, me,
+                                 "a condition's mutex");
+}
+
+int
+cel_mutex_unlock(cel_mutex *mutex)
+{
+    struct cel__worker *me = cel__worker();
+
+    cel__latch_take(&mutex->latch, me);
+    if (cel__unlikely(me == NULL || mutex->holder != me->current)) {
+        cel__latch_give(&mutex->latch, me);
+        return -EPERM;
+    }
+    struct cel__wait *next = cel__queue_first(&mutex->waiters);
+    if (next == NULL) {
+        mutex->holder = NULL;
+    }
+    else {
+        mutex->holder = next->coro;
+        cel__queue_finish(next, 0, me);
+    }
+    cel__latch_give(&mutex->latch, me);
+    return 0;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Something to be done once.
+ *
+ * It begins as zeroes, so that it can stand in static memory: its latch is
+ * biased towards nobody, its queue is made by the first who takes the latch.
+ *
+ * Threads: see celadon/sync.h.
+ *
+ * Tests: unit/test_sync.c
+ */
+#include <errno.h>
+
+#include "celadon/sync.h"
+#include "sync/queue.h"
+
+enum state {
+    NEW, /* zeroes */
+    OPEN,
+    RUNNING,
+    DONE
+};
+
+/* What a waiter is told: it is its turn to try. */
+#define YOUR_TURN 1
+
+/* Invariant: somebody waits => RUNNING.  Guarded by the latch, but for
+   looking whether it is DONE. */
+struct once {
+    struct cel__latch latch;
+    struct cel__link waiters; /* struct cel__wait, the oldest first */
+    atomic_int state;         /* enum state */
+};
+
+CEL__STATIC_ASSERT(sizeof(struct once) <= sizeof(cel_once),
+                   "a cel_once has room for it");
+
+/* Call it and tell those who wait how it went. */
+static int
+run(struct once *self, int (*fn)(void *arg), void *arg)
+{
+    struct cel__wait *wait;
+    int code = fn(arg);
+    struct cel__worker *me = cel__worker();
+
+    cel__latch_take(&self->latch, me);
+    if (code < 0) {
+        wait = cel__queue_first(&self->waiters);
+        if (wait != NULL) {
+            cel__queue_finish(wait, YOUR_TURN, me);
+        }
+        else {
+            atomic_store_explicit(&self->state, OPEN, memory_order_relaxed);
+        }
+    }
+    else {
+        /* Release: who sees it sees what `fn` did; pairs with the acquire in
+           cel_once_run(). */
+        atomic_store_explicit(&self->state, DONE, memory_order_release);
+        while ((wait = cel__queue_first(&self->waiters)) != NULL) {
+            cel__queue_finish(wait, 0, me);
+        }
+    }
+    cel__latch_give(&self->latch, me);
+    return code < 0 ? code : 0;
+}
+
+int
+cel_once_run(cel_once *once, int (*fn)(void *arg), void *arg,
+             cel_time deadline)
+{
+    struct once *self = (struct once *)once;
+    struct cel__wait wait;
+
+    if (cel__likely(atomic_load_explicit(&self->state, memory_order_acquire) ==
+                    DONE)) {
+        return 0;
+    }
+    struct cel__worker *me = cel__worker();
+    cel__latch_take(&self->latch, me);
+    int code = 0;
+    switch (
+        (enum state)atomic_load_explicit(&self->state, memory_order_relaxed)) {
+    case NEW:
+        cel__list_init(&self->waiters);
+        code = YOUR_TURN;
+        break;
+    case OPEN:
+        code = YOUR_TURN;
+        break;
+    case RUNNING:
+        code = cel__queue_wait(&self->waiters, &wait, &self->latch, me,
+                               deadline, "something done once");
+        return code == YOUR_TURN ? run(self, fn, arg) : code;
+    case DONE:
+        break;
+    }
+    if (code == YOUR_TURN) {
+        atomic_store_explicit(&self->state, RUNNING, memory_order_relaxed);
+    }
+    cel__latch_give(&self->latch, me);
+    return code == YOUR_TURN ? run(self, fn, arg) : code;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waiting in a queue that is guarded by a latch: the one way in which the
+ * calls of src/sync suspend.
+ *
+ * Who waits appends its node under the latch, lets go of it and parks.  Who
+ * ends the wait unlinks the node, hands over what was waited for and sends
+ * the wake-up, all under the latch.  Who comes back, for whatever reason,
+ * takes the latch before it looks: so a hand-over is complete or has not
+ * begun, what was handed over counts even where a deadline or a cancel came
+ * at the same time, and whoever woke it has left the object alone when the
+ * waiter goes on, which may be to free it.
+ *
+ * Threads: any, but for waiting: in a coroutine.
+ */
+#ifndef CEL_QUEUE_H
+#define CEL_QUEUE_H
+
+#include "base/fault.h"
+#include "base/list.h"
+#include "celadon/base.h"
+#include "sched/wait.h"
+#include "sched/worker.h"
+#include "sync/latch.h"
+
+/*
+ * Wait in `queue`, at its back.  The caller holds `latch`; on return it does
+ * not.
+ *
+ * Suspends.  Returns what cel__queue_finish() was told, or a negative errno
+ * with the node taken out: -ETIMEDOUT, -ECANCELED, -EDEADLK, -ENOMEM, or
+ * -EPERM (`me` is NULL: not in a coroutine).
+ */
+int cel__queue_wait(struct cel__link *queue, struct cel__wait *wait,
+                    struct cel__latch *latch, struct cel__worker *me,
+                    cel_time deadline, const char *what);
+
+/* The same, and neither a deadline nor cancelling ends it. */
+int cel__queue_wait_firmly(struct cel__link *queue, struct cel__wait *wait,
+                           struct cel__latch *latch, struct cel__worker *me,
+                           const char *what);
+
+/* End `wait`; its latch is held. */
+static inline void
+cel__queue_finish(struct cel__wait *wait, int result, struct cel__worker *me)
+{
+    cel__list_remove(&wait->link);
+    wait->done = true;
+    wait->result = result;
+    cel__wake_late(me, wait->coro);
+}
+
+/* The wait at the front of `queue`, or NULL. */
+static inline struct cel__wait *
+cel__queue_first(const struct cel__link *queue)
+{
+    struct cel__link *link = cel__list_first(queue);
+
+    return link == NULL ? NULL : cel__container(link, struct cel__wait, link);
+}
+
+/*
+ * Before a call that may suspend and may as well not: a coroutine whose calls
+ * never have to wait yields now and then.  Before, and not after: what such a
+ * call brings is not kept from others over the yield.
+ */
+static inline void
+cel__queue_charge(struct cel__worker *me, cel_time deadline)
+{
+    if (me != NULL && deadline > CEL_AT_ONCE &&
+        (cel__unlikely(cel__worker_spent(me)) ||
+         (CEL__HARD && cel__dice(4) == 0))) {
+        (void)cel__yield(me);
+    }
+}
+
+#endif
