@@ -40,15 +40,15 @@ cel__latch_init(struct cel__latch *latch)
     atomic_init(&latch->inside, false);
     atomic_init(&latch->shared, latch->owner == NULL);
     atomic_init(&latch->word, false);
+    atomic_init(&latch->nhungry, 0);
 }
 
-static void
-rest(unsigned *spins)
+/* Whether a thread has looked long enough to let others run. */
+static bool
+is_weary(unsigned *spins)
 {
-    if (++*spins % SPINS == 0) {
-        sched_yield();
-    }
     cel__sys_pause();
+    return ++*spins % SPINS == 0;
 }
 
 /* Take the owner's privilege away; the caller holds `word`. */
@@ -72,21 +72,48 @@ share(struct cel__latch *latch)
     }
     /* Acquire: what the owner did inside; pairs with its release. */
     while (atomic_load_explicit(&latch->inside, memory_order_acquire)) {
-        rest(&spins);
+        if (is_weary(&spins)) {
+            sched_yield();
+        }
     }
+}
+
+/*
+ * Whether the latch is not for this thread now.  Relaxed: only a hint.  Those
+ * who have come to the end of their patience go first: a thread that takes and
+ * gives it over and over has it in its processor's cache and would win every
+ * race against one that has not.
+ */
+static bool
+must_wait(struct cel__latch *latch, bool hungry)
+{
+    return atomic_load_explicit(&latch->word, memory_order_relaxed) ||
+           (!hungry &&
+            atomic_load_explicit(&latch->nhungry, memory_order_relaxed) != 0);
 }
 
 __attribute__((noinline)) void
 cel__latch_take_shared(struct cel__latch *latch)
 {
     unsigned spins = 0;
+    bool hungry = false;
 
-    /* Acquire: pairs with the release in cel__latch_give(). */
+    /* Acquire: pairs with the release in cel__latch_give_shared(). */
     while (
+        must_wait(latch, hungry) ||
         atomic_exchange_explicit(&latch->word, true, memory_order_acquire)) {
-        while (atomic_load_explicit(&latch->word, memory_order_relaxed)) {
-            rest(&spins);
+        if (!is_weary(&spins)) {
+            continue;
         }
+        if (!hungry) {
+            hungry = true;
+            atomic_fetch_add_explicit(&latch->nhungry, 1,
+                                      memory_order_relaxed);
+        }
+        sched_yield();
+    }
+    if (hungry) {
+        atomic_fetch_sub_explicit(&latch->nhungry, 1, memory_order_relaxed);
     }
     if (cel__unlikely(
             !atomic_load_explicit(&latch->shared, memory_order_relaxed))) {

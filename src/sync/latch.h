@@ -42,6 +42,7 @@ struct cel__latch {
     atomic_bool inside;              /* written by the owner's thread alone */
     atomic_bool shared;              /* `word` is the lock, for ever */
     atomic_bool word;
+    atomic_uint nhungry; /* who have waited long, and go first */
 };
 
 /* Biased towards the calling thread's worker, if it has one. */
