@@ -12,10 +12,12 @@
 #include "celadon/file.h"
 #include "celadon/gen.h"
 #include "celadon/info.h"
+#include "celadon/local.h"
 #include "celadon/net.h"
 #include "celadon/pool.h"
 #include "celadon/resolve.h"
 #include "celadon/run.h"
+#include "celadon/scope.h"
 #include "celadon/sync.h"
 
 #endif

@@ -35,11 +35,9 @@ answer(struct cel__gen_ask *ask, int result, void *value)
 }
 
 static struct cel__coro *
-entry(struct cel__coro *coro)
+end(struct cel_coro *self)
 {
-    struct cel_gen *gen = (struct cel_gen *)coro;
-
-    gen->fn(gen, gen->coro.arg);
+    struct cel_gen *gen = (struct cel_gen *)self;
     struct cel__coro *asker = answer(gen->ask, 0, NULL);
     struct cel__coro *closer = answer(gen->close, 0, NULL);
     gen->ask = NULL;
@@ -50,6 +48,15 @@ entry(struct cel__coro *coro)
     }
     cel__run_end(&gen->coro);
     return asker != NULL ? asker : closer;
+}
+
+static struct cel__coro *
+entry(struct cel__coro *coro)
+{
+    struct cel_gen *gen = (struct cel_gen *)coro;
+
+    gen->fn(gen, gen->coro.arg);
+    return cel__run_leave(&gen->coro);
 }
 
 int
@@ -65,7 +72,7 @@ cel_gen_open(cel_gen **out, void (*fn)(cel_gen *gen, void *arg), void *arg)
         return -ENOMEM;
     }
     gen->coro.is_gen = true;
-    int err = cel__run_make(run, &gen->coro, entry);
+    int err = cel__run_make(run, &gen->coro, entry, end);
     if (err < 0) {
         cel__slab_give(&run->gens, gen);
         return err;

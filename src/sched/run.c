@@ -16,7 +16,9 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "celadon/local.h"
 #include "sched/gen.h"
+#include "sched/local.h"
 #include "sched/wait.h"
 #include "sched/worker.h"
 
@@ -107,6 +109,7 @@ cel_run(int (*fn)(void *arg), void *arg, const cel_options *given)
     cel__slab_init(&run.coros, sizeof(struct cel_coro));
     cel__slab_init(&run.gens, sizeof(struct cel_gen));
     int result = fn(arg);
+    cel__local_leave(&run.root);
     end_all(&run);
     cel__worker_close(run.worker);
     cel__slab_fini(&run.gens);
@@ -143,10 +146,12 @@ release(struct cel__coro *coro)
 
 int
 cel__run_make(struct cel__run *run, struct cel_coro *coro,
-              struct cel__coro *(*entry)(struct cel__coro *))
+              struct cel__coro *(*entry)(struct cel__coro *),
+              struct cel__coro *(*end)(struct cel_coro *))
 {
     cel__list_init(&coro->joiners);
     coro->refs = 1;
+    coro->end = end;
     coro->coro.cancelled = run->ending;
     return cel__coro_init(&coro->coro, run->worker, entry, release);
 }
@@ -168,6 +173,21 @@ cel__run_end(struct cel_coro *coro)
     }
 }
 
+struct cel__coro *
+cel__run_leave(struct cel_coro *coro)
+{
+    if (cel__unlikely(coro->deferred != NULL || coro->locals != NULL)) {
+        cel__local_leave(coro);
+    }
+    return coro->end(coro);
+}
+
+static struct cel__coro *
+end(struct cel_coro *self)
+{
+    cel__run_end(self);
+    return NULL;
+}
 
 static struct cel__coro *
 entry(struct cel__coro *coro)
@@ -175,8 +195,7 @@ entry(struct cel__coro *coro)
     struct cel_coro *self = (struct cel_coro *)coro;
 
     self->fn(self->arg);
-    cel__run_end(self);
-    return NULL;
+    return cel__run_leave(self);
 }
 
 int
@@ -191,7 +210,7 @@ cel_go(cel_coro **out, void (*fn)(void *arg), void *arg)
     if (self == NULL) {
         return -ENOMEM;
     }
-    int err = cel__run_make(run, self, entry);
+    int err = cel__run_make(run, self, entry, end);
     if (err < 0) {
         cel__slab_give(&run->coros, self);
         return err;
@@ -334,4 +353,17 @@ uint64_t
 cel_id(const cel_coro *coro)
 {
     return block_of(coro)->id;
+}
+
+int
+cel_exit(int result)
+{
+    struct cel__run *run = cel__run_current();
+
+    if (run == NULL || run->worker->current == &run->worker->root) {
+        return -EPERM;
+    }
+    struct cel_coro *self = (struct cel_coro *)run->worker->current;
+    self->result = result;
+    cel__exit(run->worker, cel__run_leave(self));
 }

@@ -26,15 +26,26 @@
  */
 struct cel_coro {
     struct cel__coro coro; /* first: a cel__coro of a run is one of these */
-    void (*fn)(void *arg);
+    union {
+        void (*fn)(void *arg);
+        int (*member_fn)(void *arg); /* where group != NULL */
+    };
     void *arg;
-    struct cel__link joiners; /* waits of those who join */
-    uint32_t refs;            /* one for the stack, one for the handle, one
+    /* What ends it, when it has returned or called cel_exit(): returns who
+       goes on, as cel__coro.entry does. */
+    struct cel__coro *(*end)(struct cel_coro *self);
+    struct cel__link joiners;   /* waits of those who join */
+    uint32_t refs;              /* one for the stack, one for the handle, one
                                  for each joiner */
-    bool handle;              /* somebody holds it, from cel_go() */
-    bool is_gen;              /* it is the head of a struct cel_gen */
-    bool is_root;             /* it only stands for worker->root */
-    bool ended;               /* fn has returned */
+    bool handle;                /* somebody holds it, from cel_go() */
+    bool is_gen;                /* it is the head of a struct cel_gen */
+    bool is_root;               /* it only stands for worker->root */
+    bool ended;                 /* fn has returned */
+    struct cel__locals *locals; /* values of its own; or NULL */
+    struct cel__deferred *deferred; /* what to call at its end; or NULL */
+    struct cel_group *group;        /* whose member it is, or NULL */
+    struct cel__link member;        /* in the group's, guarded by its latch */
+    int result;                     /* a member's, once it has returned */
 };
 
 /* What worker->run is, where cel_run() opened the worker. */
@@ -52,11 +63,20 @@ struct cel__run *cel__run_current(void);
 
 /*
  * Set up `coro`, zeroed and of a slab of `run`, with one reference, its
- * stack's, and without starting it.  It calls `entry`, which ends with
- * cel__run_end().  Returns 0 or -ENOMEM; on error nothing is held.
+ * stack's, and without starting it.  It calls `entry`, which returns what
+ * cel__run_leave() does; that calls `end`, which ends with cel__run_end().
+ * Returns 0 or -ENOMEM; on error nothing is held.
  */
 int cel__run_make(struct cel__run *run, struct cel_coro *coro,
-                  struct cel__coro *(*entry)(struct cel__coro *));
+                  struct cel__coro *(*entry)(struct cel__coro *),
+                  struct cel__coro *(*end)(struct cel_coro *));
+
+/*
+ * The function of `coro`, the current one, has returned, or will not: call
+ * what it has deferred, destroy its values, end it.  Suspends as those do.
+ * Returns who goes on.
+ */
+struct cel__coro *cel__run_leave(struct cel_coro *coro);
 
 /* Let go of one reference; the last gives `coro` back to its slab. */
 void cel__run_unref(struct cel_coro *coro);

@@ -298,6 +298,17 @@ begin(void *arg)
     return heir->sp;
 }
 
+CEL__UNCOUNTED _Noreturn void
+cel__exit(struct cel__worker *worker, struct cel__coro *heir)
+{
+    struct cel__coro *self = worker->current;
+
+    heir = end(worker, self, heir);
+    hand_over(worker, self, heir);
+    cel__switch(&self->sp, heir->sp);
+    cel__panic("a coroutine that has ended runs");
+}
+
 bool
 cel__interrupt(struct cel__coro *coro, int code)
 {
@@ -349,32 +360,31 @@ message_for(struct cel__coro *coro)
     return &coro->wake;
 }
 
-static void
-wake_remotely(struct cel__coro *coro)
+/* `me` is the calling thread's, or NULL; its worker is not `coro`'s. */
+__attribute__((noinline)) static void
+wake_late(struct cel__worker *me, struct cel__coro *coro)
 {
     struct cel__message *message = message_for(coro);
 
-    if (message != NULL) {
+    if (message == NULL) {
+        return;
+    }
+    if (me == NULL) {
         cel__worker_post(coro->worker, message);
+    }
+    else {
+        cel__worker_post_late(me, coro->worker, message);
     }
 }
 
 void
 cel__wake_late(struct cel__worker *me, struct cel__coro *coro)
 {
-    if (cel__likely(coro->worker == me)) {
-        if (coro->state == CEL__PARKED) {
-            make_ready(me, coro, 0);
-        }
-        return;
+    if (cel__unlikely(coro->worker != me)) {
+        wake_late(me, coro);
     }
-    if (me == NULL) {
-        wake_remotely(coro);
-        return;
-    }
-    struct cel__message *message = message_for(coro);
-    if (message != NULL) {
-        cel__worker_post_late(me, coro->worker, message);
+    else if (coro->state == CEL__PARKED) {
+        make_ready(me, coro, 0);
     }
 }
 
@@ -384,7 +394,7 @@ cel__wake(struct cel__coro *coro)
     struct cel__worker *worker = coro->worker;
 
     if (cel__unlikely(worker != cel__worker())) {
-        wake_remotely(coro);
+        wake_late(NULL, coro);
     }
     else if (coro->state == CEL__PARKED) {
         make_ready(worker, coro, 0);
@@ -392,16 +402,27 @@ cel__wake(struct cel__coro *coro)
 }
 
 void
-cel__cancel(struct cel__coro *coro)
+cel__cancel_late(struct cel__worker *me, struct cel__coro *coro)
 {
-    if (coro->worker == cel__worker()) {
+    if (coro->worker == me) {
         coro->cancelled = true;
         (void)cel__interrupt(coro, -ECANCELED);
         return;
     }
     /* Relaxed: the exchange of `remote` orders it. */
     atomic_store_explicit(&coro->cancel, true, memory_order_relaxed);
-    wake_remotely(coro);
+    wake_late(me, coro);
+}
+
+void
+cel__cancel(struct cel__coro *coro)
+{
+    struct cel__worker *me = cel__worker();
+
+    cel__cancel_late(me, coro);
+    if (me != NULL) {
+        cel__worker_settle(me);
+    }
 }
 
 void

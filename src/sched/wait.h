@@ -106,6 +106,9 @@ void cel__wake_late(struct cel__worker *me, struct cel__coro *coro);
  */
 void cel__cancel(struct cel__coro *coro);
 
+/* The same under a latch, as cel__wake_late(). */
+void cel__cancel_late(struct cel__worker *me, struct cel__coro *coro);
+
 /*
  * As cel__wake(), but ahead of all that are ready: for who takes connections.
  * Those who come while the kernel's queue is full try again after a second,
@@ -140,6 +143,12 @@ bool cel__interrupt(struct cel__coro *coro, int code);
  * Returns as cel__park() does: 0 (woken) or CEL__RESUMED.
  */
 int cel__resume(struct cel__worker *worker, struct cel__coro *target);
+
+/*
+ * End the current coroutine here, however deep in calls it is: as if its
+ * entry had returned `heir`.  Does not return.
+ */
+_Noreturn void cel__exit(struct cel__worker *worker, struct cel__coro *heir);
 
 /* What a coroutine in cel__resume() waits for (coro->waits_for). */
 extern const char cel__wait_by_hand[];

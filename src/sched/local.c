@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A coroutine's own values, and what it has deferred.
+ *
+ * Keys are the process's, in a table of fixed size, so that looking one up
+ * needs no lock.  A key that is closed and opened again gets a new
+ * generation, and values of older ones are no values.  A coroutine's values
+ * are an array by key that grows when one is first set; most coroutines have
+ * none.
+ *
+ * Threads: see celadon/local.h.
+ *
+ * Tests: unit/test_local.c
+ */
+#include "sched/local.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "sched/worker.h"
+
+/* Keys of a process; their numbers fill the low bits of a cel_key. */
+#define NKEYS 256U
+
+/* How often destructors that set values are followed by another round. */
+#define ROUNDS 4
+
+/* Invariant: generation is odd while the key is open. */
+struct key {
+    atomic_uint generation;
+    _Atomic(void (*)(void *value)) destroy;
+};
+
+struct slot {
+    unsigned generation; /* of the key when it was set */
+    void *value;
+};
+
+struct cel__locals {
+    size_t nslots;
+    struct slot slots[];
+};
+
+struct cel__deferred {
+    struct cel__deferred *next; /* what was deferred before */
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static pthread_mutex_t keys_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct key keys[NKEYS]; /* opened and closed under keys_lock */
+
+int
+cel_key_open(cel_key *out, void (*destroy)(void *value))
+{
+    int err = -EAGAIN;
+
+    (void)pthread_mutex_lock(&keys_lock);
+    for (cel_key i = 0; i < NKEYS && err < 0; i++) {
+        struct key *key = &keys[i];
+        unsigned generation = atomic_load_explicit(&key->generation,
+                                                   memory_order_relaxed);
+        if (generation % 2 == 0) {
+            atomic_store_explicit(&key->destroy, destroy,
+                                  memory_order_relaxed);
+            /* Release: who finds it open finds its destructor; pairs with
+               the acquire in is_open(). */
+            atomic_store_explicit(&key->generation, generation + 1,
+                                  memory_order_release);
+            *out = i | ((generation + 1) * NKEYS);
+            err = 0;
+        }
+    }
+    (void)pthread_mutex_unlock(&keys_lock);
+    return err;
+}
+
+/* The generation in a cel_key, as far as it has room for one. */
+static bool
+is_open(cel_key key, unsigned *generation)
+{
+    *generation = atomic_load_explicit(&keys[key % NKEYS].generation,
+                                       memory_order_acquire);
+    return *generation % 2 == 1 && *generation * NKEYS == key - key % NKEYS;
+}
+
+void
+cel_key_close(cel_key key)
+{
+    unsigned generation;
+
+    (void)pthread_mutex_lock(&keys_lock);
+    if (is_open(key, &generation)) {
+        atomic_store_explicit(&keys[key % NKEYS].generation, generation + 1,
+                              memory_order_release);
+    }
+    (void)pthread_mutex_unlock(&keys_lock);
+}
+
+/* Room for the slot `index`.  Returns NULL where memory is short. */
+static struct cel__locals *
+reach(struct cel_coro *self, size_t index)
+{
+    struct cel__locals *locals = self->locals;
+    size_t have = locals == NULL ? 0 : locals->nslots;
+
+    if (index < have) {
+        return locals;
+    }
+    size_t nslots = (index | 7) + 1;
+    locals = cel__alloc_resize(locals,
+                               sizeof(*locals) + nslots * sizeof(struct slot));
+    if (locals != NULL) {
+        memset(&locals->slots[have], 0, (nslots - have) * sizeof(struct slot));
+        locals->nslots = nslots;
+        self->locals = locals;
+    }
+    return locals;
+}
+
+int
+cel_local_set(cel_key key, void *value)
+{
+    struct cel_coro *self = cel_self();
+    size_t index = key % NKEYS;
+    unsigned generation;
+
+    if (self == NULL) {
+        return -EPERM;
+    }
+    if (!is_open(key, &generation)) {
+        return -EINVAL;
+    }
+    struct cel__locals *locals = reach(self, index);
+    if (locals == NULL) {
+        return -ENOMEM;
+    }
+    locals->slots[index].generation = generation;
+    locals->slots[index].value = value;
+    return 0;
+}
+
+void *
+cel_local_get(cel_key key)
+{
+    struct cel_coro *self = cel_self();
+    size_t index = key % NKEYS;
+    unsigned generation;
+
+    if (self == NULL || self->locals == NULL ||
+        index >= self->locals->nslots || !is_open(key, &generation) ||
+        self->locals->slots[index].generation != generation) {
+        return NULL;
+    }
+    return self->locals->slots[index].value;
+}
+
+/* Destroy all values once; whether there were any. */
+static bool
+destroy_values(struct cel_coro *self)
+{
+    bool any = false;
+
+    /* A destructor may set values, so the array may move. */
+    for (size_t i = 0; i < self->locals->nslots; i++) {
+        struct slot slot = self->locals->slots[i];
+        struct key *key = &keys[i];
+        self->locals->slots[i].value = NULL;
+        /* Acquire: pairs with the release in cel_key_open(). */
+        if (slot.value == NULL ||
+            slot.generation !=
+                atomic_load_explicit(&key->generation, memory_order_acquire)) {
+            continue;
+        }
+        void (*destroy)(void *) = atomic_load_explicit(&key->destroy,
+                                                       memory_order_relaxed);
+        if (destroy != NULL) {
+            destroy(slot.value);
+            any = true;
+        }
+    }
+    return any;
+}
+
+int
+cel_defer(void (*fn)(void *arg), void *arg)
+{
+    struct cel_coro *self = cel_self();
+
+    if (self == NULL) {
+        return -EPERM;
+    }
+    struct cel__deferred *deferred = cel__alloc(sizeof(*deferred));
+    if (deferred == NULL) {
+        return -ENOMEM;
+    }
+    deferred->fn = fn;
+    deferred->arg = arg;
+    deferred->next = self->deferred;
+    self->deferred = deferred;
+    return 0;
+}
+
+/* Take back what was deferred last, which there is, and maybe call it. */
+static void
+undefer(struct cel_coro *self, bool call)
+{
+    struct cel__deferred deferred = *self->deferred;
+
+    free(self->deferred);
+    self->deferred = deferred.next;
+    if (call) {
+        deferred.fn(deferred.arg);
+    }
+}
+
+int
+cel_undefer(int call)
+{
+    struct cel_coro *self = cel_self();
+
+    if (self == NULL) {
+        return -EPERM;
+    }
+    if (self->deferred == NULL) {
+        return -ENOENT;
+    }
+    undefer(self, call != 0);
+    return 0;
+}
+
+void
+cel__local_leave(struct cel_coro *coro)
+{
+    int round = 0;
+
+    do {
+        while (coro->deferred != NULL) {
+            undefer(coro, true);
+        }
+    } while (coro->locals != NULL && round++ < ROUNDS && destroy_values(coro));
+    free(coro->locals);
+    coro->locals = NULL;
+}
