@@ -6,8 +6,9 @@
  *     core spawn      starting and joining a coroutine that does nothing
  *     core park N     N coroutines asleep: memory and mappings
  *
- * One case a process, so that none warms another's pools.  Ends in a line of
- * JSON.  bench/core.py runs them all.
+ * Switching and starting are counted in processor time: others may have the
+ * processor too.  One case a process, so that none warms another's pools.
+ * Ends in a line of JSON.  bench/core.py runs them all.
  *
  * RUNTIME names the header that has the library under names of our own; the
  * file is compiled once for each.
@@ -79,9 +80,9 @@ time_yields(void *arg)
 
     yield_until(&bench->stop, 10);
     for (size_t batch = 0; batch < BATCHES; batch++) {
-        uint64_t began = tool_now();
+        uint64_t began = tool_cpu();
         yield_until(&bench->stop, turns);
-        bench->batches[batch] = (double)(tool_now() - began) /
+        bench->batches[batch] = (double)(tool_cpu() - began) /
                                 (double)(turns * bench->n);
     }
     bench->stop = true;
@@ -127,11 +128,11 @@ run_spawn(void *arg)
         rt_join(rt_go(&call));
     }
     for (size_t batch = 0; batch < BATCHES; batch++) {
-        uint64_t began = tool_now();
+        uint64_t began = tool_cpu();
         for (size_t i = 0; i < SPAWNS; i++) {
             rt_join(rt_go(&call));
         }
-        bench->batches[batch] = (double)(tool_now() - began) / SPAWNS;
+        bench->batches[batch] = (double)(tool_cpu() - began) / SPAWNS;
     }
     printf("{\"library\": \"%s\", \"case\": \"spawn\", "
            "\"ns\": %.2f}\n",
