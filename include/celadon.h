@@ -11,6 +11,7 @@
 #include "celadon/chan.h"
 #include "celadon/file.h"
 #include "celadon/gen.h"
+#include "celadon/group.h"
 #include "celadon/info.h"
 #include "celadon/local.h"
 #include "celadon/net.h"

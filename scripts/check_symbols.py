@@ -22,7 +22,7 @@ GUESTS = {
     ("coro", "stack"): {"stackpool"},
     ("sched", "io"): {"op", "fd"},
     ("sched", "wait"): {"park", "yield", "resume", "interrupt", "wake",
-                        "cancel", "callback"},
+                        "cancel", "callback", "exit"},
     ("sched", "worker"): {"callback", "coro", "timer"},
 }
 

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Groups: a list of members and a number to wait for.
+ *
+ * A member is on the list from its start until it has ended, and takes itself
+ * off under the latch; so whoever has the latch may cancel those on the list.
+ *
+ * Threads: see celadon/group.h.
+ *
+ * Tests: unit/test_group.c
+ */
+#include "celadon/group.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "sched/run.h"
+#include "sync/queue.h"
+
+/* Invariant: somebody waits => there are members.  Guarded by the latch. */
+struct cel_group {
+    struct cel__latch latch;
+    struct cel__link members; /* struct cel_coro by `member` */
+    struct cel__link waiters; /* struct cel__wait */
+    cel_time bound;           /* of each member, from the one who opened it */
+    int error;                /* of the first member that failed, or 0 */
+    bool keep_going;          /* a failure does not cancel the others */
+    bool cancelled;           /* by the user: no failure */
+    bool closed;              /* no new members */
+};
+
+int
+cel_group_open(cel_group **out, unsigned flags)
+{
+    struct cel__worker *me = cel__worker();
+
+    if ((flags & ~CEL_GROUP_KEEP_GOING) != 0) {
+        return -EINVAL;
+    }
+    struct cel_group *group = cel__alloc(sizeof(*group));
+    if (group == NULL) {
+        return -ENOMEM;
+    }
+    cel__latch_init(&group->latch);
+    cel__list_init(&group->members);
+    cel__list_init(&group->waiters);
+    group->bound = me == NULL ? CEL_FOREVER : me->current->bound;
+    group->error = 0;
+    group->keep_going = (flags & CEL_GROUP_KEEP_GOING) != 0;
+    group->cancelled = false;
+    group->closed = false;
+    *out = group;
+    return 0;
+}
+
+/* Cancel who is left and let nobody in; the latch is held. */
+static void
+cancel_all(struct cel_group *group, struct cel__worker *me)
+{
+    group->closed = true;
+    for (struct cel__link *link = group->members.next; link != &group->members;
+         link = link->next) {
+        struct cel_coro *coro = cel__container(link, struct cel_coro, member);
+        cel__cancel_late(me, &coro->coro);
+    }
+}
+
+static struct cel__coro *
+end(struct cel_coro *self)
+{
+    struct cel_group *group = self->group;
+    struct cel__worker *me = self->coro.worker;
+    struct cel__wait *wait;
+
+    cel__latch_take(&group->latch, me);
+    cel__list_remove(&self->member);
+    bool failed = self->result < 0 &&
+                  !(group->cancelled && self->result == -ECANCELED);
+    if (failed && group->error == 0) {
+        group->error = self->result;
+        if (!group->keep_going) {
+            cancel_all(group, me);
+        }
+    }
+    if (cel__list_empty(&group->members)) {
+        while ((wait = cel__queue_first(&group->waiters)) != NULL) {
+            cel__queue_finish(wait, 0, me);
+        }
+    }
+    cel__latch_give(&group->latch, me);
+    cel__run_end(self);
+    return NULL;
+}
+
+static struct cel__coro *
+entry(struct cel__coro *coro)
+{
+    struct cel_coro *self = (struct cel_coro *)coro;
+
+    self->result = self->member_fn(self->arg);
+    return cel__run_leave(self);
+}
+
+int
+cel_group_go(cel_group *group, int (*fn)(void *arg), void *arg)
+{
+    struct cel__run *run = cel__run_current();
+
+    if (run == NULL) {
+        return -EPERM;
+    }
+    struct cel_coro *self = cel__slab_take(&run->coros);
+    if (self == NULL) {
+        return -ENOMEM;
+    }
+    int err = cel__run_make(run, self, entry, end);
+    if (err < 0) {
+        cel__slab_give(&run->coros, self);
+        return err;
+    }
+    self->member_fn = fn;
+    self->arg = arg;
+    self->group = group;
+    cel__latch_take(&group->latch, run->worker);
+    self->coro.bound = group->bound;
+    bool closed = group->closed;
+    if (!closed) {
+        cel__list_append(&group->members, &self->member);
+    }
+    cel__latch_give(&group->latch, run->worker);
+    if (closed) {
+        cel__coro_discard(&self->coro);
+        cel__run_unref(self);
+        return -ECANCELED;
+    }
+    cel__coro_start(&self->coro);
+    return 0;
+}
+
+int
+cel_group_wait(cel_group *group, cel_time deadline)
+{
+    struct cel__worker *me = cel__worker();
+    struct cel_coro *self = cel_self();
+    struct cel__wait wait;
+
+    cel__queue_charge(me, deadline);
+    cel__latch_take(&group->latch, me);
+    int code = 0;
+    if (self != NULL && self->group == group) {
+        code = -EDEADLK;
+    }
+    else if (!cel__list_empty(&group->members)) {
+        return cel__queue_wait(&group->waiters, &wait, &group->latch, me,
+                               deadline, "the end of a group");
+    }
+    cel__latch_give(&group->latch, me);
+    return code;
+}
+
+void
+cel_group_cancel(cel_group *group)
+{
+    struct cel__worker *me = cel__worker();
+
+    cel__latch_take(&group->latch, me);
+    group->cancelled = true;
+    cancel_all(group, me);
+    cel__latch_give(&group->latch, me);
+}
+
+int
+cel_group_error(cel_group *group)
+{
+    struct cel__worker *me = cel__worker();
+
+    cel__latch_take(&group->latch, me);
+    int error = group->error;
+    cel__latch_give(&group->latch, me);
+    return error;
+}
+
+int
+cel_group_close(cel_group *group)
+{
+    struct cel__worker *me = cel__worker();
+    struct cel__wait wait;
+
+    if (group == NULL) {
+        return 0;
+    }
+    cel__latch_take(&group->latch, me);
+    if (!cel__list_empty(&group->members)) {
+        cel__assert(me != NULL && cel_self()->group != group);
+        group->cancelled = true;
+        cancel_all(group, me);
+        (void)cel__queue_wait_firmly(&group->waiters, &wait, &group->latch, me,
+                                     "the end of a group");
+    }
+    else {
+        cel__latch_give(&group->latch, me);
+    }
+    int error = group->error;
+    free(group);
+    return error;
+}
