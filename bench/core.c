@@ -4,6 +4,7 @@
  *
  *     core yield N    a yield among N coroutines
  *     core spawn      starting and joining a coroutine that does nothing
+ *     core mutex      a contended mutex handed over
  *     core park N     N coroutines asleep: memory and mappings
  *
  * Switching and starting are counted in processor time: others may have the
@@ -28,12 +29,14 @@
 enum {
     BATCHES = 9,
     SWITCHES = 1000000,
-    SPAWNS = 100000
+    SPAWNS = 100000,
+    HANDOVERS = 200000
 };
 
 struct bench {
-    size_t n;                /* coroutines, where the case takes a number */
-    bool stop;               /* the coroutines are to end */
+    size_t n;  /* coroutines, where the case takes a number */
+    bool stop; /* the coroutines are to end */
+    rt_mutex mutex;
     double batches[BATCHES]; /* ns an operation */
 };
 
@@ -140,6 +143,45 @@ run_spawn(void *arg)
     return 0;
 }
 
+/* Hold the mutex while the other comes and waits for it. */
+__attribute__((noinline)) static void
+contend(struct bench *bench, size_t turns)
+{
+    for (size_t i = 0; i < turns && !bench->stop; i++) {
+        rt_lock(bench->mutex);
+        rt_yield();
+        rt_unlock(bench->mutex);
+    }
+}
+
+static void
+keep_contending(void *arg)
+{
+    contend(arg, SIZE_MAX);
+}
+
+static int
+run_mutex(void *arg)
+{
+    struct bench *bench = arg;
+    struct rt_call call = {keep_contending, bench};
+
+    bench->mutex = rt_mutex_open();
+    rt_coro other = rt_go(&call);
+    for (size_t batch = 0; batch < BATCHES; batch++) {
+        uint64_t began = tool_cpu();
+        /* Each turn is handed over by us and by the other. */
+        contend(bench, HANDOVERS / 2);
+        bench->batches[batch] = (double)(tool_cpu() - began) / HANDOVERS;
+    }
+    bench->stop = true;
+    rt_join(other);
+    printf("{\"library\": \"%s\", \"case\": \"mutex\", "
+           "\"ns\": %.2f}\n",
+           RT_NAME, median(bench));
+    return 0;
+}
+
 /* A field of /proc/self/status, in KiB. */
 static double
 status_kib(const char *field)
@@ -232,8 +274,11 @@ main(int argc, char **argv)
     else if (argc == 2 && strcmp(argv[1], "spawn") == 0) {
         run = run_spawn;
     }
+    else if (argc == 2 && strcmp(argv[1], "mutex") == 0) {
+        run = run_mutex;
+    }
     if (run == NULL) {
-        fprintf(stderr, "usage: core yield N | spawn | park N\n");
+        fprintf(stderr, "usage: core yield N | spawn | mutex | park N\n");
         return 2;
     }
     if (argc == 3) {

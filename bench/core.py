@@ -1,13 +1,15 @@
-"""The engine in C: yielding, starting, a million parked coroutines.
+"""The engine in C: yielding, starting, meeting, a million parked coroutines.
 
     python bench/core.py [--rounds N] [--parked N]
 
-Beside State Threads, where Debian's libst-dev is installed.  The samples go
-to build/bench-results/core.csv.
+Beside Go, State Threads and boost.fiber, where Debian's golang-go, libst-dev
+and libboost-fiber-dev are installed.  The samples go to
+build/bench-results/core.csv.
 """
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 # The repository's root instead of this folder: whence `bench` is imported.
@@ -40,16 +42,47 @@ def affordable(wanted: int) -> int:
     return min(wanted, FEW_PARKED)
 
 
-def subject(name: str, path: str, parked: int, optional: bool) -> Subject:
-    try:
-        tool = str(build.program(path))
-    except build.BuildError as error:
-        return Subject(name, {}, str(error), optional)
+MEETINGS = ('chan', 'select', 'timeout', 'ring')
+
+
+def core(path: str, parked: int) -> dict[str, list[str]]:
+    """The commands of bench/core.c."""
+    tool = str(build.program(path))
     commands = {f'yield among {n}': [tool, 'yield', str(n)]
                 for n in YIELDERS}
     commands['start and join'] = [tool, 'spawn']
+    commands['mutex'] = [tool, 'mutex']
     commands[f'{parked} parked'] = [tool, 'park', str(parked)]
-    return Subject(name, commands, optional=optional)
+    return commands
+
+
+def meet(tool: str, cases: tuple[str, ...], n: int) -> dict[str, list[str]]:
+    """The commands of bench/meet.c or of one of bench/peers/."""
+    numbered = {'timeout': [str(n)], 'ring': [str(n)]}
+    return {case: [tool, *case.split(), *numbered.get(case, [])]
+            for case in cases}
+
+
+def ours(parked: int) -> dict[str, list[str]]:
+    commands = core('bench/core', parked)
+    tool = str(build.program('bench/meet'))
+    return {**commands, **meet(tool, (*MEETINGS, 'wake', 'eventfd'), parked)}
+
+
+def peer(command: list[str], cases: tuple[str, ...],
+         parked: int) -> dict[str, list[str]]:
+    """One of bench/peers/, which `command` and its own path compile."""
+    tool = str(build.peer(command))
+    every = (*(f'yield {n}' for n in YIELDERS), 'spawn', 'mutex', *cases)
+    return meet(tool, every, parked)
+
+
+def subject(name: str, commands: Callable[[], dict[str, list[str]]],
+            optional: bool = True) -> Subject:
+    try:
+        return Subject(name, commands(), optional=optional)
+    except build.BuildError as error:
+        return Subject(name, {}, str(error), optional)
 
 
 def rows(figures: single.Figures, names: list[str]) -> list[list[str]]:
@@ -62,6 +95,14 @@ def rows(figures: single.Figures, names: list[str]) -> list[list[str]]:
         *(row(f'yield among {n}, ns', f'yield {n}', 'ns', 1)
           for n in YIELDERS),
         row('start and join, ns', 'spawn', 'ns', 1),
+        row('channel, there and back, ns', 'chan', 'ns', 1),
+        row('select over two channels, ns', 'select', 'ns', 1),
+        row('contended mutex handed over, ns', 'mutex', 'ns', 1),
+        row('timeout set and cancelled, ns', 'timeout', 'ns', 1),
+        row('ring of channels, ns each', 'ring', 'ns', 1),
+        row('  coroutines in it', 'ring', 'n', 0),
+        row('another thread, there and back, ns', 'wake', 'ns', 0),
+        row('  by two eventfds alone, ns', 'eventfd', 'ns', 0),
         row('parked', 'park', 'n', 0),
         row('  bytes each', 'park', 'bytes', 0),
         row('  page table bytes each', 'park', 'table_bytes', 0),
@@ -73,9 +114,15 @@ def rows(figures: single.Figures, names: list[str]) -> list[list[str]]:
 def main() -> int:
     options = parse()
     about = machine.describe()
+    parked = affordable(options.parked)
     subjects = [
-        subject('celadon', 'bench/core', affordable(options.parked), False),
-        subject('state-threads', 'bench/core_st', FEW_PARKED, True),
+        subject('celadon', lambda: ours(parked), optional=False),
+        subject('go', lambda: peer(['go', 'build', 'meet.go'], MEETINGS,
+                                   parked)),
+        subject('state-threads', lambda: core('bench/core_st', FEW_PARKED)),
+        subject('boost.fiber', lambda: peer(
+            ['g++', '-O2', '-std=c++17', 'meet.cc', '-lboost_fiber',
+             '-lboost_context', '-lpthread'], ('chan', 'ring'), FEW_PARKED)),
     ]
     with Children() as children:
         figures = single.run(subjects, options.rounds, children)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What it costs coroutines to meet: channels, select, mutexes, timeouts.
+ * What it costs coroutines to meet: channels, select, timeouts, other threads.
  *
  *     meet chan       a value there and another back, over two channels
  *     meet select     a value received by a select over two channels
- *     meet mutex      a contended mutex handed over
  *     meet timeout N  a timeout set and cancelled while N others are set
  *     meet ring N     a value once round N coroutines with a channel each
  *     meet wake       a value there and back between two threads' workers
@@ -12,7 +11,7 @@
  *
  * Figures are processor time, but for the last two: those sleep.  One case a
  * process.  Ends in a line of JSON.  bench/core.py runs them all,
- * and bench/peers/meet_* beside them.
+ * and peers/meet.* beside them.
  */
 #include "tool/tool.h"
 
@@ -40,7 +39,6 @@ struct bench {
     size_t meetings;         /* of a batch */
     double batches[BATCHES]; /* ns each */
     cel_chan *chans[2];
-    cel_mutex *mutex;
     bool stop;
     int fds[2];
 };
@@ -178,44 +176,6 @@ run_select(void *arg)
     }
     bench->stop = true;
     report(bench, "select");
-    return 0;
-}
-
-static void
-contend(void *arg)
-{
-    struct bench *bench = arg;
-
-    while (!bench->stop) {
-        if (cel_mutex_lock(bench->mutex, CEL_FOREVER) < 0) {
-            break;
-        }
-        (void)cel_yield();
-        (void)cel_mutex_unlock(bench->mutex);
-    }
-}
-
-static int
-run_mutex(void *arg)
-{
-    struct bench *bench = arg;
-    cel_coro *other;
-
-    need(cel_mutex_open(&bench->mutex), "mutex");
-    need(cel_go(&other, contend, bench), "go");
-    for (size_t batch = 0; batch < BATCHES; batch++) {
-        uint64_t began = tool_cpu();
-        /* Each turn is the other's hand-over and ours. */
-        for (size_t i = 0; i < MEETINGS / 2; i++) {
-            need(cel_mutex_lock(bench->mutex, CEL_FOREVER), "lock");
-            (void)cel_yield();
-            (void)cel_mutex_unlock(bench->mutex);
-        }
-        bench->batches[batch] = (double)(tool_cpu() - began) / MEETINGS;
-    }
-    bench->stop = true;
-    need(cel_join(other, CEL_FOREVER), "join");
-    report(bench, "mutex");
     return 0;
 }
 
@@ -401,10 +361,9 @@ static const struct {
     int (*run)(void *arg);
     bool takes_number;
 } cases[] = {
-    {"chan", run_chan, false},       {"select", run_select, false},
-    {"mutex", run_mutex, false},     {"timeout", run_timeout, true},
-    {"ring", run_ring, true},        {"wake", run_wake, false},
-    {"eventfd", run_eventfd, false},
+    {"chan", run_chan, false},      {"select", run_select, false},
+    {"timeout", run_timeout, true}, {"ring", run_ring, true},
+    {"wake", run_wake, false},      {"eventfd", run_eventfd, false},
 };
 
 int
@@ -422,7 +381,7 @@ main(int argc, char **argv)
             return 0;
         }
     }
-    fprintf(stderr, "usage: meet chan | select | mutex | timeout N | ring N | "
+    fprintf(stderr, "usage: meet chan | select | timeout N | ring N | "
                     "wake | eventfd\n");
     return 2;
 }

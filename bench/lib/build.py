@@ -39,3 +39,20 @@ def program(path: str) -> Path:
     if problem:
         raise BuildError(f'{path}: {problem}')
     return MAIN / path
+
+
+def peer(command: list[str]) -> Path:
+    """What `command` compiles from its one source in bench/peers/."""
+    source = next(word for word in command if word.startswith('meet.'))
+    out = BUILD / 'bench-peers' / source.replace('.', '_')
+    path = ROOT / 'bench' / 'peers' / source
+    if out.exists() and out.stat().st_mtime > path.stat().st_mtime:
+        return out
+    out.parent.mkdir(parents=True, exist_ok=True)
+    words = [str(path) if word == source else word for word in command]
+    # The output's name goes before the source: Go asks for that.
+    at = words.index(str(path))
+    problem = quiet([*words[:at], '-o', str(out), *words[at:]])
+    if problem:
+        raise BuildError(f'{source}: {problem}')
+    return out

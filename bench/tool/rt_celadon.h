@@ -8,6 +8,7 @@
 #define BENCH_RT_CELADON_H
 
 #include "celadon/run.h"
+#include "celadon/sync.h"
 #include "tool.h"
 
 #define RT_NAME "celadon"
@@ -46,6 +47,35 @@ rt_join(rt_coro coro)
     if (err < 0) {
         tool_die("cel_join: error %d", -err);
     }
+}
+
+typedef cel_mutex *rt_mutex;
+
+static inline rt_mutex
+rt_mutex_open(void)
+{
+    cel_mutex *mutex;
+
+    int err = cel_mutex_open(&mutex);
+    if (err < 0) {
+        tool_die("cel_mutex_open: error %d", -err);
+    }
+    return mutex;
+}
+
+static inline void
+rt_lock(rt_mutex mutex)
+{
+    int err = cel_mutex_lock(mutex, CEL_FOREVER);
+    if (err < 0) {
+        tool_die("cel_mutex_lock: error %d", -err);
+    }
+}
+
+static inline void
+rt_unlock(rt_mutex mutex)
+{
+    (void)cel_mutex_unlock(mutex);
 }
 
 static inline void

@@ -62,6 +62,33 @@ rt_join(rt_coro coro)
     }
 }
 
+typedef st_mutex_t rt_mutex;
+
+static inline rt_mutex
+rt_mutex_open(void)
+{
+    rt_mutex mutex = st_mutex_new();
+
+    if (mutex == NULL) {
+        tool_die("st_mutex_new");
+    }
+    return mutex;
+}
+
+static inline void
+rt_lock(rt_mutex mutex)
+{
+    if (st_mutex_lock(mutex) < 0) {
+        tool_die("st_mutex_lock");
+    }
+}
+
+static inline void
+rt_unlock(rt_mutex mutex)
+{
+    (void)st_mutex_unlock(mutex);
+}
+
 static inline void
 rt_yield(void)
 {
