@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.." || exit 1
 python=${PYTHON:-/usr/bin/python3}
 venv=${VENV:-.venv}
 all=(format shellcheck codespell layers sizes cpylint ruff headers gcc symbols
-    clang tidy unit docs portable aarch64 hard asan tsan valgrind python)
+    clang tidy unit docs portable aarch64 hard asan tsan model valgrind python)
 logs=build/check
 mkdir -p "$logs"
 
@@ -144,6 +144,9 @@ step_tsan() {
     CELADON_TEST_SLOW=4 TSAN_OPTIONS=halt_on_error=1 unit_tests tsan -t 4
 }
 
+# The protocols between threads, by exhaustion.
+step_model() { scripts/model.sh; }
+
 step_valgrind() {
     scripts/build.sh main || return 1
     CELADON_TEST_SLOW=20 unit_tests main -t 20 --logbase valgrind --wrapper \
@@ -222,7 +225,7 @@ packages=(build test)
 for step in "${@:-${all[@]}}"; do
     case $step in
         format | shellcheck | codespell | headers | gcc | symbols | clang | \
-            tidy | tsan | valgrind) packages+=(check) ;;
+            tidy | tsan | model | valgrind) packages+=(check) ;;
         aarch64) packages+=(cross) ;;
     esac
 done

@@ -6,10 +6,11 @@ set -euo pipefail
 declare -A packages=(
     [build]="meson ninja-build pkg-config"
     [check]="clang clang-format-14 clang-tidy-14 g++ shellcheck codespell
-             valgrind binutils"
+             valgrind binutils spin"
     [cross]="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
     [test]="strace gdb binutils openssl"
-    [demo]="apache2-utils wrk util-linux strace libst-dev"
+    [demo]="apache2-utils wrk util-linux strace libst-dev golang-go g++
+            libboost-fiber-dev"
     [interpreter]="dpkg-dev libssl-dev zlib1g-dev libffi-dev libbz2-dev
                    liblzma-dev libsqlite3-dev libreadline-dev"
     [matrix]="debootstrap"

@@ -10,7 +10,7 @@
  *
  * Threads: see worker.h.
  *
- * Tests: unit/test_worker.c
+ * Tests: unit/test_worker.c, model/wake.pml
  */
 #include "sched/worker.h"
 

@@ -4,7 +4,7 @@
  *
  * Threads: any.
  *
- * Tests: unit/test_latch.c
+ * Tests: unit/test_latch.c, model/latch.pml
  */
 #include "sync/latch.h"
 

@@ -22,7 +22,7 @@
  *
  * Threads: any.
  *
- * Tests: unit/test_latch.c
+ * Tests: unit/test_latch.c, model/latch.pml
  */
 #ifndef CEL_LATCH_H
 #define CEL_LATCH_H

@@ -4,7 +4,7 @@
  *
  * Threads: see queue.h.
  *
- * Tests: unit/test_sync.c, unit/test_chan.c
+ * Tests: unit/test_sync.c, unit/test_chan.c, model/handover.pml
  */
 #include "sync/queue.h"
 
