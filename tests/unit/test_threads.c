@@ -65,7 +65,8 @@ begin(void)
 
     seed = given != NULL ? strtoull(given, NULL, 0) : (uint64_t)cel_now();
     printf("CELADON_SEED=%llu\n", (unsigned long long)seed);
-    end = cel_after((cel_time)((seconds != NULL ? atof(seconds) : 0.5) * 1e9));
+    end = cel_after(
+        (cel_time)((seconds != NULL ? strtod(seconds, NULL) : 0.5) * 1e9));
 }
 
 /* Run `fn` in a worker of its own in each of NTHREADS threads. */
