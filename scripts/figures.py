@@ -70,6 +70,14 @@ KOREAN = {
     "yield among 1000, ns": "코루틴 1,000개 사이의 yield, ns",
     "yield among 10000, ns": "코루틴 10,000개 사이의 yield, ns",
     "start and join, ns": "시작하고 join, ns",
+    "channel, there and back, ns": "채널 왕복, ns",
+    "select over two channels, ns": "채널 2개 select, ns",
+    "contended mutex handed over, ns": "경합하는 뮤텍스 넘겨주기, ns",
+    "timeout set and cancelled, ns": "타임아웃을 걸고 취소하기, ns",
+    "ring of channels, ns each": "채널 고리 한 바퀴, 하나당 ns",
+    "coroutines in it": "고리 안의 코루틴 수",
+    "another thread, there and back, ns": "다른 스레드까지 왕복, ns",
+    "by two eventfds alone, ns": "eventfd 2개만으로, ns",
     "parked": "재워 둔 코루틴 수",
     "bytes each": "하나당 바이트",
     "page table bytes each": "하나당 페이지 테이블 바이트",
@@ -234,7 +242,8 @@ def raw(language, samples):
 
 def core(language, samples):
     found = {sample["subject"] for sample in samples}
-    names = [name for name in ("celadon", "state-threads") if name in found]
+    names = [name for name in ("celadon", "go", "state-threads",
+                               "boost.fiber") if name in found]
     rows = program("bench/core.py")["rows"](Figures(samples), names)
     return language.table(
         ["", *names], [[language.label(row[0]), *row[1:]] for row in rows])
