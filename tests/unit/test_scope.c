@@ -5,8 +5,10 @@
 #include "celadon/scope.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 
 #include "celadon/chan.h"
+#include "celadon/net.h"
 #include "coros.h"
 
 #define SOON cel_after(CEL_MSEC)
@@ -51,6 +53,31 @@ bound(void *arg)
 TEST(a_scope_bounds_calls_that_take_no_deadline)
 {
     run(bound);
+}
+
+static int
+bound_io(void *arg)
+{
+    cel_scope scope;
+    char byte;
+    int fds[2];
+
+    (void)arg;
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    CHECK_EQ(cel_scope_enter(&scope, SOON), 0);
+    CHECK_EQ(cel_recv(fds[0], &byte, 1, 0, CEL_FOREVER), -ETIMEDOUT);
+    /* It may be over, and what needs no waiting works still. */
+    CHECK_EQ(cel_send(fds[1], "x", 1, 0, CEL_FOREVER), 1);
+    CHECK_EQ(cel_recv(fds[0], &byte, 1, 0, CEL_FOREVER), 1);
+    CHECK_EQ(cel_scope_leave(&scope), -ETIMEDOUT);
+    CHECK_EQ(cel_close(fds[0]), 0);
+    CHECK_EQ(cel_close(fds[1]), 0);
+    return 0;
+}
+
+TEST(a_scope_bounds_what_sockets_wait_for)
+{
+    run(bound_io);
 }
 
 static int
