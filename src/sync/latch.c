@@ -19,6 +19,11 @@
    needs some tens of nanoseconds, unless it was preempted. */
 #define SPINS 200
 
+/* Looks after which a thread is starving, and for which the others then hold
+   back: some 2 us. */
+#define HUNGRY (8 * SPINS)
+#define POLITE (SPINS / 2)
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool may_bias; /* set under `once` */
 
@@ -79,17 +84,24 @@ share(struct cel__latch *latch)
 }
 
 /*
- * Whether the latch is not for this thread now.  Relaxed: only a hint.  Those
- * who have come to the end of their patience go first: a thread that takes and
- * gives it over and over has it in its processor's cache and would win every
- * race against one that has not.
+ * Whether to let those who are starving go first.  A thread that takes and
+ * gives a latch over and over has it in its processor's cache, and would win
+ * every race against one on another.  It holds back for some microseconds, not
+ * longer: they may not be running.  Relaxed: only a hint.
  */
 static bool
-must_wait(struct cel__latch *latch, bool hungry)
+is_polite(struct cel__latch *latch, unsigned spins)
 {
-    return atomic_load_explicit(&latch->word, memory_order_relaxed) ||
-           (!hungry &&
-            atomic_load_explicit(&latch->nhungry, memory_order_relaxed) != 0);
+    return spins < POLITE &&
+           atomic_load_explicit(&latch->nhungry, memory_order_relaxed) != 0;
+}
+
+/* Acquire: pairs with the release in cel__latch_give_shared(). */
+static bool
+try_word(struct cel__latch *latch)
+{
+    return !atomic_load_explicit(&latch->word, memory_order_relaxed) &&
+           !atomic_exchange_explicit(&latch->word, true, memory_order_acquire);
 }
 
 __attribute__((noinline)) void
@@ -98,14 +110,11 @@ cel__latch_take_shared(struct cel__latch *latch)
     unsigned spins = 0;
     bool hungry = false;
 
-    /* Acquire: pairs with the release in cel__latch_give_shared(). */
-    while (
-        must_wait(latch, hungry) ||
-        atomic_exchange_explicit(&latch->word, true, memory_order_acquire)) {
+    while ((!hungry && is_polite(latch, spins)) || !try_word(latch)) {
         if (!is_weary(&spins)) {
             continue;
         }
-        if (!hungry) {
+        if (!hungry && spins >= HUNGRY) {
             hungry = true;
             atomic_fetch_add_explicit(&latch->nhungry, 1,
                                       memory_order_relaxed);

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,8 @@
 enum {
     NTHREADS = 3,
     NCOROS = 8, /* of a thread, in each role */
-    NCHANS = 3
+    NCHANS = 3,
+    NOUTSIDE = 200 /* values that a thread without a worker sends */
 };
 
 /* A generator of random numbers, one a coroutine. */
@@ -389,11 +391,14 @@ static cel_chan *queue;
 static void *
 send_from_outside(void *arg)
 {
-    for (int i = 0; i < 1000;) {
+    for (int i = 0; i < NOUTSIDE;) {
         int value = 1;
         int code = cel_chan_send(queue, &value, CEL_AT_ONCE);
         CHECK(is_expected(code));
         i += code == 0;
+        if (code != 0) {
+            sched_yield();
+        }
     }
     return arg;
 }
@@ -414,7 +419,7 @@ receive_from_outside(void *arg)
     }
     CHECK_EQ(cel_chan_recv(queue, &value, CEL_FOREVER), 0);
     CHECK_EQ(value, 0);
-    for (int i = 0; i < NTHREADS * 1000; i++) {
+    for (int i = 0; i < NTHREADS * NOUTSIDE; i++) {
         CHECK_EQ(cel_chan_recv(queue, &value, CEL_FOREVER), 0);
         CHECK_EQ(value, 1);
     }
