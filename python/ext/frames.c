@@ -29,6 +29,7 @@
 #include "ext/frames.h"
 
 #if PY_VERSION_HEX >= 0x030E0000
+#include <internal/pycore_code.h>
 #include <internal/pycore_gc.h>
 #include <internal/pycore_interpframe.h>
 #include <internal/pycore_stackref.h>
@@ -267,6 +268,23 @@ frames_drop_locals(struct glet *glet)
         frame = find_frame(frame->previous, &newer);
     }
 }
+
+#if PY_VERSION_HEX >= 0x030F0000
+
+void
+pystate_own_instrument(PyThreadState *ts)
+{
+    frame_t *frame = ts->current_frame;
+
+    for (; frame != NULL; frame = frame->previous) {
+        if (frame->owner < FRAME_OWNED_BY_INTERPRETER &&
+            _Py_Instrument(code_of(frame), ts->interp) < 0) {
+            PyErr_Clear(); /* no memory: its tools miss something */
+        }
+    }
+}
+
+#endif
 
 void
 frames_forget_finalized(PyObject *op)

@@ -29,6 +29,12 @@ pystate_own_switched(PyThreadState *ts)
     (void)ts;
 }
 
+static inline void
+pystate_own_instrument(PyThreadState *ts)
+{
+    (void)ts; /* the next RESUME or jump back does it */
+}
+
 #include "ext/pystate_since_314.h"
 
 #endif

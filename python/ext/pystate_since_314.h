@@ -5,6 +5,7 @@
  *
  *   pystate_own_bottom(ts)    where a new chain of frames ends
  *   pystate_own_switched(ts)  another chain is the thread's from now on
+ *   pystate_own_instrument(ts)  tools of sys.monitoring came or went meanwhile
  *
  * Mirrors struct _ts in Include/cpython/pystate.h.  Recursion in C is bounded
  * by the stack's addresses, which must be those of the stack we are on: on a
@@ -30,8 +31,16 @@ struct pystate_own {
     PyObject *executor; /* current_executor; a reference while suspended */
     int depth;          /* py_recursion_limit - py_recursion_remaining */
     int tracing;
-    int event; /* what_event */
+    int event;         /* what_event */
+    uintptr_t version; /* of sys.monitoring's tools, see pystate_own_tools() */
 };
+
+/* What eval_breaker says of them, above its eight bits of events. */
+static inline uintptr_t
+pystate_own_tools(const PyThreadState *ts)
+{
+    return ts->eval_breaker >> 8;
+}
 
 static inline void
 pystate_own_protect(PyThreadState *ts, const struct cel__stack *stack)
@@ -54,6 +63,7 @@ pystate_own_save(PyThreadState *ts, struct pystate_own *own)
     own->depth = ts->py_recursion_limit - ts->py_recursion_remaining;
     own->tracing = ts->tracing;
     own->event = ts->what_event;
+    own->version = pystate_own_tools(ts);
 }
 
 static inline void
@@ -67,6 +77,9 @@ pystate_own_load(PyThreadState *ts, struct pystate_own *own,
     ts->what_event = own->event;
     pystate_own_switched(ts);
     pystate_own_protect(ts, stack);
+    if (cel__unlikely(own->version != pystate_own_tools(ts))) {
+        pystate_own_instrument(ts);
+    }
     Py_CLEAR(own->executor);
 }
 

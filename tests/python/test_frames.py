@@ -661,3 +661,32 @@ def test_suspended_in_all_shapes_they_are_collected_at_any_time():
     finally:
         gc.set_threshold(*old)
     gc.collect()
+
+
+@pytest.mark.parametrize("what", ["setprofile", "settrace"])
+def test_tools_may_come_while_it_is_suspended(what):
+    """An exception leaves frames that were entered without them."""
+
+    def tool(frame, event, arg):
+        events.append(event)
+
+    def inner(n):
+        if n:
+            return inner(n - 1)
+        return getcurrent().parent.switch()
+
+    def generate(n):
+        yield inner(n)
+
+    events = []
+    for run in (inner, lambda n: list(generate(n))):
+        g = greenlet(run)
+        g.switch(5)
+        getattr(sys, what)(tool)
+        try:
+            with pytest.raises(KeyError):
+                g.throw(KeyError)
+        finally:
+            getattr(sys, what)(None)
+        assert g.dead and events
+        events.clear()
