@@ -12,7 +12,8 @@ cd "$(dirname "$0")/.." || exit 1
 python=${PYTHON:-/usr/bin/python3}
 venv=${VENV:-.venv}
 all=(format shellcheck codespell layers sizes cpylint ruff headers gcc symbols
-    clang tidy unit docs portable aarch64 hard asan tsan model valgrind python)
+    clang tidy unit docs portable aarch64 hard asan tsan model valgrind torture
+    python)
 logs=build/check
 mkdir -p "$logs"
 
@@ -152,6 +153,11 @@ step_valgrind() {
     CELADON_TEST_SLOW=20 unit_tests main -t 20 --logbase valgrind --wrapper \
         "valgrind -q --error-exitcode=9 --leak-check=full \
 --suppressions='$PWD/tests/valgrind.supp'"
+}
+
+# Random greenlets; as many as fit into a minute, without the build.
+step_torture() {
+    scripts/torture.sh -n 20000 asan && scripts/torture.sh -n 100000 valgrind
 }
 
 # The Python tests in a virtual environment: pytest_in VENV PYTHON.

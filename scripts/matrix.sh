@@ -2,7 +2,8 @@
 # Build and test the extension under the CPythons of Debian sid, in a chroot
 # kept in the cache folder: matrix.sh [--only PART] [VERSION...], all that sid
 # has without a version.  Parts: tests (our own), jit (some again, compiled),
-# suite (greenlet's own) and bench (bench/greenlet.py, only when asked for).
+# suite (greenlet's own), and only when asked for bench (bench/greenlet.py) and
+# torture (CELADON_TORTURE="SEED STEPS", see torture.sh).
 # Needs root or sudo.  Remove the folder to have it made anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -31,7 +32,8 @@ if [ "$(id -u)" -ne 0 ]; then
         exit 1
     }
     exec sudo env HOME="$HOME" XDG_CACHE_HOME="${XDG_CACHE_HOME:-}" \
-        VENV="${VENV:-.venv}" "$0" ${only:+--only "$only"} "$@"
+        VENV="${VENV:-.venv}" CELADON_TORTURE="${CELADON_TORTURE:-}" \
+        "$0" ${only:+--only "$only"} "$@"
 fi
 
 root=$cache/sid
@@ -56,7 +58,8 @@ inside() {
         env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
         DEBIAN_FRONTEND=noninteractive TERM=dumb \
         ${http_proxy:+http_proxy="$http_proxy"} \
-        ${CELADON_TEST_SLOW:+CELADON_TEST_SLOW="$CELADON_TEST_SLOW"} "$@"
+        ${CELADON_TEST_SLOW:+CELADON_TEST_SLOW="$CELADON_TEST_SLOW"} \
+        ${CELADON_TORTURE:+CELADON_TORTURE="$CELADON_TORTURE"} "$@"
 }
 
 # The mirror that this machine uses itself; debootstrap's own without one.

@@ -52,6 +52,20 @@ part_bench() {
         timeout 900 "$python" bench/greenlet.py
 }
 
+# With and without the JIT, where there is one: it heeds PYTHON_JIT or not.
+part_torture() {
+    local seed steps jit how
+    read -r seed steps <<<"${CELADON_TORTURE:-1 100000}"
+    for how in '' --collect; do
+        for jit in 0 1; do
+            PYTHON_JIT=$jit "$python" tests/python/torture_greenlet.py \
+                "$seed" 20000 "$steps" $how || return 1
+        done
+        "$python" tests/python/torture_hub.py "$seed" 4000 \
+            "$((steps / 5))" $how || return 1
+    done
+}
+
 "$python" --version
 status=0
 for part in build "$@"; do
