@@ -7,11 +7,12 @@
  * its evaluation stack can be trusted.
  *
  *   3.11 to 3.13  stacktop is -1 while a frame's eval loop runs; its stack
- *                 pointer is in a register then, and only the local variables
- *                 are known.  Where the frame has called a Python function it
- *                 is the true top.  Before 3.11.2 it also is one in a frame
- *                 that is being cleared, whose locals are gone one by one
- *                 (gh-99729).
+ *                 pointer is in a register then.  Known are the local
+ *                 variables and, where the frame is in a switch(), what is
+ *                 below its arguments.  Where it has called a Python function
+ *                 stacktop is the true top.  Before 3.11.2 it also is one in
+ *                 a frame that is being cleared, whose locals are gone one by
+ *                 one (gh-99729).
  *   from 3.14     stackpointer is stored before every call that may escape;
  *                 references borrowed from the frame's own locals are tagged.
  *                 As _PyGC_VisitFrameStack() does, which 3.15 exports, but for
@@ -173,21 +174,61 @@ is_dying(const frame_t *frame, const frame_t *newer)
 #endif
 }
 
-static int
-visit_stack(frame_t *frame, visitproc visit, void *arg)
-{
 #if PY_VERSION_HEX >= 0x030E0000
-    return visit_slots(frame, frame->stackpointer - frame->localsplus, visit,
-                       arg);
-#else
-    Py_ssize_t count = frame->stacktop;
 
-    if (count < 0) {
-        count = code_of(frame)->co_nlocalsplus;
-    }
-    return visit_slots(frame, count, visit, arg);
-#endif
+/* How many slots of `frame`, locals and stack, are in use. */
+static Py_ssize_t
+count_slots(const struct glet *glet, const frame_t *frame)
+{
+    (void)glet;
+    return frame->stackpointer - frame->localsplus;
 }
+
+#else
+
+/*
+ * The slots up to and with the arguments of the switch() that the frame on top
+ * has called, -1 where they are not on its stack.  CPython passes them where
+ * they are, behind the callable and, of a method, the greenlet.  Whoever calls
+ * on with them may put something else in front for as long (vectorcall's
+ * offset), which is told by the callable.
+ */
+static Py_ssize_t
+count_passed(const struct glet *glet, const frame_t *frame)
+{
+    const PyCodeObject *code = code_of(frame);
+    PyObject *const *base = frame->localsplus + code->co_nlocalsplus;
+    uintptr_t args = (uintptr_t)glet->args;
+
+    if (args < (uintptr_t)(base + 2) ||
+        (uintptr_t)glet->args_end > (uintptr_t)(base + code->co_stacksize)) {
+        return -1;
+    }
+    PyObject *callable = glet->args[-2];
+    if (callable == NULL) {
+        callable = glet->args[-1];
+    }
+    if (callable == NULL || !greenlet_is_switch(callable)) {
+        return -1;
+    }
+    return glet->args_end - frame->localsplus;
+}
+
+static Py_ssize_t
+count_slots(const struct glet *glet, const frame_t *frame)
+{
+    Py_ssize_t count = -1;
+
+    if (frame == pystate_own_frame(&glet->ps.own)) {
+        count = count_passed(glet, frame);
+    }
+    if (count < 0) {
+        count = frame->stacktop;
+    }
+    return count < 0 ? code_of(frame)->co_nlocalsplus : count;
+}
+
+#endif
 
 /* The next frame of ours from `frame` on, older and older, that may be looked
    at; `*newer` is the one above it.  NULL: no more. */
@@ -224,7 +265,7 @@ frames_visit(struct glet *glet, visitproc visit, void *arg)
         Py_VISIT(frame->f_locals);
         int err = visit_function(frame, visit, arg);
         if (err == 0) {
-            err = visit_stack(frame, visit, arg);
+            err = visit_slots(frame, count_slots(glet, frame), visit, arg);
         }
         if (err != 0) {
             return err;

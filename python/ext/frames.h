@@ -21,8 +21,9 @@ bool frames_collectable(const struct glet *glet);
 /*
  * Visit what the frames of `glet`, which is suspended by hand, own: at most
  * that, for a visit too many would free what is in use.  What is only on its C
- * stack is not seen, and up to 3.13 nor is what its topmost frame has on its
- * evaluation stack: cycles through those are not collected.
+ * stack is not seen, and up to 3.13 nor is what a frame that has called C has
+ * on its evaluation stack, but for the call of switch(): cycles through those
+ * are not collected.
  * Returns 0, or what `visit` returned.
  */
 int frames_visit(struct glet *glet, visitproc visit, void *arg);

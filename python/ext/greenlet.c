@@ -5,9 +5,6 @@
  * Only the face: arguments, attributes, texts of errors, and the death of the
  * object.  Starting, switching and ending are in glet.c.
  *
- * A suspended greenlet that nobody can reach any more is killed: tp_finalize
- * throws GreenletExit into it, so that its finally blocks run.
- *
  * Threads: with the GIL.
  *
  * Tests: tests/python/test_greenlet.py
@@ -325,6 +322,7 @@ greenlet_meth_switch(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     PyGreenlet *self = (PyGreenlet *)op;
     struct glet *to = self->glet;
     struct hub *hub = to->hub;
+    PyObject *result;
 
     if (cel__unlikely(hub == NULL) ||
         cel__unlikely(hub->ts != PyThreadState_Get())) {
@@ -333,15 +331,34 @@ greenlet_meth_switch(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
             return NULL;
         }
     }
+    struct glet *me = hub_current(hub);
+    me->args = args;
+    me->args_end = args + nargs;
     if (cel__likely(to->state == GLET_ACTIVE) && cel__likely(to->hub == hub) &&
         cel__likely(names == NULL) && cel__likely(nargs <= 1) &&
-        cel__likely(to != hub_current(hub))) {
+        cel__likely(to != me)) {
         Py_INCREF(op); /* the running one */
-        return glet_jump(
+        result = glet_jump(
             hub, to, Py_NewRef(nargs == 0 ? hub->state->empty_tuple : args[0]),
             NULL);
     }
-    return greenlet_switch_slow(hub, self, args, nargs, names);
+    else {
+        result = greenlet_switch_slow(hub, self, args, nargs, names);
+    }
+    me->args = NULL;
+    return result;
+}
+
+bool
+greenlet_is_switch(PyObject *callable)
+{
+    PyCFunction function = (PyCFunction)(void (*)(void))greenlet_meth_switch;
+
+    return PyCFunction_CheckExact(callable)
+               ? PyCFunction_GET_FUNCTION(callable) == function
+               : Py_IS_TYPE(callable, &PyMethodDescr_Type) &&
+                     ((PyMethodDescrObject *)callable)->d_method->ml_meth ==
+                         function;
 }
 
 PyDoc_STRVAR(greenlet_throw_doc,

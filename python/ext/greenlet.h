@@ -88,6 +88,10 @@ struct glet {
     /* What runs on the new stack; NULL: the callable `run`.  Returns the
        result, new, or NULL with an exception. */
     PyObject *(*main)(struct glet *glet);
+    /* The arguments of the switch() in which it is suspended, as they were
+       passed; NULL: it is in another call.  See frames.c. */
+    PyObject *const *args;
+    PyObject *const *args_end;
     uint8_t state;  /* enum glet_state */
     uint8_t refuse; /* GLET_REFUSE, … */
     bool is_main;   /* the thread's first */
@@ -197,6 +201,9 @@ void glet_clear(struct glet *glet);
 /* Give an unstarted glet what it needs to run in `hub`: then switching to it
    cannot fail.  Returns 0, or -1 with MemoryError. */
 int glet_arm(struct hub *hub, struct glet *glet);
+
+/* Whether `callable` is greenlet.switch, of the class or of a greenlet. */
+bool greenlet_is_switch(PyObject *callable);
 
 /*
  * Hand `value` or `exc` (one is NULL; stolen) over and switch to `to`, which

@@ -1,7 +1,9 @@
 """What the collector sees of suspended greenlets: what their frames own."""
 
 import contextvars
+import functools
 import gc
+import operator
 import sys
 import threading
 import weakref
@@ -10,9 +12,8 @@ import pytest
 from celadon._core import GreenletExit, getcurrent, greenlet
 from support import overvisited, run_script
 
-# Up to 3.13 CPython does not say what a frame that called a C function has on
-# its evaluation stack.
-SEES_STACKS = sys.version_info >= (3, 14)
+class Back(Exception):
+    """Thrown to come back."""
 
 
 class Thing:
@@ -125,11 +126,54 @@ def test_a_chain_that_started_each_other_dies(depth):
     g.switch(depth)
     ref = weakref.ref(g)
     del g
-    if SEES_STACKS:
-        assert collected(ref)
-        assert sorted(seen) == list(range(depth + 1))
-    else:
-        assert not collected(ref) and seen == []
+    assert collected(ref)
+    assert sorted(seen) == list(range(depth + 1))
+
+
+@pytest.mark.parametrize("how", [
+    lambda g, x: g.switch(x),
+    lambda g, x: [x, g.switch(x, x, y=x)],
+    lambda g, x: g.switch(*[x], **{"y": x}),
+    lambda g, x: getattr(g, "switch")(x),
+    lambda g, x: greenlet.switch(g, x),
+    lambda g, x: [x, {1: x, 2: g.switch(x)}],
+    lambda g, x: functools.partial(g.switch, x)(x),
+    lambda g, x: functools.partial(greenlet.switch, g)(x),
+    lambda g, x: functools.partial(g.switch)(x),
+    lambda g, x: sorted([g], key=lambda g: (x, g.switch(x))),
+    lambda g, x: list(map(g.switch, [x])),
+    lambda g, x: operator.methodcaller("switch", x)(g),
+    lambda g, x: g.throw(Back(x)),
+    lambda g, x: [x, g.switch(x), g.throw(Back(x))],
+])
+def test_no_way_to_switch_shows_too_much(how):
+    """Nor does one that came before another at the same place."""
+    def run(x):
+        other = greenlet(inner)
+        for _ in range(3):
+            other.switch(x)
+            how(other, x)
+        return how(other, x)
+
+    def inner(*args, **kwargs):
+        while True:
+            try:
+                main_of(getcurrent()).switch()
+                getcurrent().parent.switch()
+            except Back:
+                pass
+
+    many = []
+    for steps in range(8):
+        many.append(greenlet(run))
+        many[-1].switch([Thing(), many[-1]])
+        for _ in range(steps):
+            if not many[-1].dead:
+                many[-1].switch()
+    assert overvisited() == []
+    many.clear()
+    gc.collect()
+    assert overvisited() == []
 
 
 def test_a_chain_through_cells_defaults_and_arguments_dies():
