@@ -8,8 +8,7 @@ VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info
 endif
 export PYTHON VENV
 
-.PHONY: build venv demo test bench check matrix suites-greenlet \
-        suites-gevent-stock clean
+.PHONY: build venv demo test bench check matrix clean
 
 # The C library, its tests and examples, and the extension: in build/main.
 build:
@@ -49,17 +48,12 @@ matrix:
 	@scripts/matrix.sh
 	@scripts/check.sh freethreaded
 
-# greenlet's own test suite on ours: a scoreboard.
-suites-greenlet:
+# suites-greenlet: greenlet's own test suite on ours, a scoreboard.
+# suites-gevent-stock: gevent's own wheel on our greenlets, beside the real.
+suites-%:
 	@scripts/setup.sh build
 	@scripts/venv.sh psutil objgraph
-	$(VENV)/bin/python scripts/suites_greenlet.py
-
-# gevent's own wheel on our greenlets, beside the real ones.
-suites-gevent-stock:
-	@scripts/setup.sh build
-	@scripts/venv.sh
-	$(VENV)/bin/python scripts/suites_gevent_stock.py
+	$(VENV)/bin/python scripts/suites_$(subst -,_,$*).py
 
 clean:
 	rm -rf build .venv .venv-*
