@@ -11,15 +11,13 @@ import gc
 import importlib
 import json
 import os
-import statistics
 import sys
-from pathlib import Path
+from functools import partial
 from time import perf_counter_ns
 
-BATCHES = 7
-BATCH_NS = 25_000_000
+from raw import create, measure, nothing, resident, switch_1, switch_50
+
 PARKED = 10_000
-PAGE = os.sysconf('SC_PAGESIZE')
 
 
 class Implementation:
@@ -39,52 +37,6 @@ class Implementation:
                                       else 'celadon.greenlet')
         self.greenlet = raw.greenlet
         self.getcurrent = raw.getcurrent
-
-
-def nothing():
-    pass
-
-
-def switch(impl, n, depth):
-    """n switches between the main greenlet and another, both that deep."""
-
-    def answer(below):
-        if below > 1:
-            return answer(below - 1)
-        back = main.switch
-        while True:
-            back()
-
-    def drive(below):
-        if below > 1:
-            return drive(below - 1)
-        there = other.switch
-        began = perf_counter_ns()
-        for _ in range(n // 2):
-            there()
-        return perf_counter_ns() - began
-
-    main = impl.getcurrent()
-    other = impl.greenlet(answer)
-    other.switch(depth)
-    return drive(depth)
-
-
-def switch_1(impl, n):
-    return switch(impl, n, 1)
-
-
-def switch_50(impl, n):
-    return switch(impl, n, 50)
-
-
-def create(impl, n):
-    """Make a raw greenlet, run a Python function in it to its end."""
-    make = impl.greenlet
-    began = perf_counter_ns()
-    for _ in range(n):
-        make(nothing).switch()
-    return perf_counter_ns() - began
 
 
 def spawn_join(impl, n):
@@ -195,20 +147,6 @@ CASES = [switch_1, switch_50, create, spawn_join, sleep_0, ping_pong,
          ping_pong_timeout, event, queue, queue_wait]
 
 
-def measure(case, impl):
-    """Nanoseconds an operation: the median of batches of about 25 ms."""
-    gc.collect()
-    n = 64
-    while (elapsed := case(impl, n)) < BATCH_NS // 8:
-        n *= 2
-    n = max(2, int(n * BATCH_NS / elapsed) // 2 * 2)
-    return statistics.median(case(impl, n) / n for _ in range(BATCHES))
-
-
-def resident():
-    return int(Path('/proc/self/statm').read_text().split()[1]) * PAGE
-
-
 def park(impl):
     """Resident bytes for each of many greenlets parked in sleep()."""
 
@@ -225,7 +163,7 @@ def park(impl):
         while parked < len(keep):
             impl.sleep(0.001)
         gc.collect()
-        return resident()
+        return resident()[0]
 
     # What is made only once is made by the first few.
     before = more(10)
@@ -242,7 +180,7 @@ def main():
         os._exit(0)
     for case in CASES:
         try:
-            figure = {'ns': round(measure(case, impl), 1)}
+            figure = {'ns': round(measure(partial(case, impl)), 1)}
         except Exception as error:
             figure = {'error': f'{type(error).__name__}: {error}'}
         print(json.dumps({'case': case.__name__, **figure}), flush=True)

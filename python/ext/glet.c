@@ -65,18 +65,20 @@ glet_set_parent(struct glet *glet, PyGreenlet *parent)
 {
     PyGreenlet *up = parent;
     PyGreenlet *old = NULL;
+    bool cyclic;
 
     celext_lock(&parents);
-    while (up != NULL && up->glet != glet) {
+    do {
+        cyclic = up->glet == glet;
         up = up->glet->parent;
-    }
-    if (up == NULL) {
+    } while (!cyclic && up != NULL);
+    if (!cyclic) {
         old = glet->parent;
         glet->parent = (PyGreenlet *)Py_NewRef((PyObject *)parent);
     }
     celext_unlock(&parents);
     Py_XDECREF((PyObject *)old);
-    return up == NULL;
+    return !cyclic;
 }
 
 /* ---- making and freeing */

@@ -229,13 +229,12 @@ links_fire_all(struct links *links, PyObject *source)
     }
     links->fired = true;
     links->source = Py_NewRef(source);
-    if (orphaned(links)) {
-        run(&links->call);
-    }
-    else if (links->call.hub->worker == cel__worker()) {
+    bool here = orphaned(links);
+    if (!here && links->call.hub->worker == cel__worker()) {
         hub_call_queue(&links->call);
+        return;
     }
-    else if (!hub_post(links->call.hub, &links->message)) {
+    if (here || !hub_post(links->call.hub, &links->message)) {
         run(&links->call);
     }
 }

@@ -156,6 +156,25 @@ cel__run_make(struct cel__run *run, struct cel_coro *coro,
     return cel__coro_init(&coro->coro, run->worker, entry, release);
 }
 
+int
+cel__run_new(struct cel__run *run, struct cel_coro **out,
+             struct cel__coro *(*entry)(struct cel__coro *),
+             struct cel__coro *(*end)(struct cel_coro *))
+{
+    struct cel_coro *coro = cel__slab_take(&run->coros);
+
+    if (coro == NULL) {
+        return -ENOMEM;
+    }
+    int err = cel__run_make(run, coro, entry, end);
+    if (err < 0) {
+        cel__slab_give(&run->coros, coro);
+        return err;
+    }
+    *out = coro;
+    return 0;
+}
+
 void
 cel__run_end(struct cel_coro *coro)
 {
@@ -206,13 +225,9 @@ cel_go(cel_coro **out, void (*fn)(void *arg), void *arg)
     if (run == NULL) {
         return -EPERM;
     }
-    struct cel_coro *self = cel__slab_take(&run->coros);
-    if (self == NULL) {
-        return -ENOMEM;
-    }
-    int err = cel__run_make(run, self, entry, end);
+    struct cel_coro *self;
+    int err = cel__run_new(run, &self, entry, end);
     if (err < 0) {
-        cel__slab_give(&run->coros, self);
         return err;
     }
     self->fn = fn;

@@ -71,6 +71,12 @@ int cel__run_make(struct cel__run *run, struct cel_coro *coro,
                   struct cel__coro *(*entry)(struct cel__coro *),
                   struct cel__coro *(*end)(struct cel_coro *));
 
+/* As cel__run_make(), of a handle taken from the slab of `run` for it, which
+   is stored in `*out`. */
+int cel__run_new(struct cel__run *run, struct cel_coro **out,
+                 struct cel__coro *(*entry)(struct cel__coro *),
+                 struct cel__coro *(*end)(struct cel_coro *));
+
 /*
  * The function of `coro`, the current one, has returned, or will not: call
  * what it has deferred, destroy its values, end it.  Suspends as those do.

@@ -111,13 +111,9 @@ cel_group_go(cel_group *group, int (*fn)(void *arg), void *arg)
     if (run == NULL) {
         return -EPERM;
     }
-    struct cel_coro *self = cel__slab_take(&run->coros);
-    if (self == NULL) {
-        return -ENOMEM;
-    }
-    int err = cel__run_make(run, self, entry, end);
+    struct cel_coro *self;
+    int err = cel__run_new(run, &self, entry, end);
     if (err < 0) {
-        cel__slab_give(&run->coros, self);
         return err;
     }
     self->member_fn = fn;
