@@ -695,6 +695,8 @@ class Torture(Model):
 
     def clean(self):
         """Let all end that have not; then nothing may be left."""
+        # Rings that were dropped while something was being killed.
+        gc.collect()
         for rec in self.recs:
             rounds = 0
             while rec.state == "active" and rec is not self.main:
