@@ -1,4 +1,4 @@
-"""Programs of their own for what can be tested only in a fresh process."""
+"""What tests share: programs of their own, threads, what is left over."""
 
 import collections
 import gc
@@ -7,8 +7,11 @@ import subprocess
 import sys
 import sysconfig
 import textwrap
+import threading
 import types
 import weakref
+
+from celadon._core import getcurrent
 
 # Sanitizers and valgrind make everything slower.
 SLOW = float(os.environ.get("CELADON_TEST_SLOW", "1"))
@@ -129,3 +132,27 @@ def overvisited(more=()):
         if n < least and gc.is_tracked(visit)
         and not isinstance(visit, weakref.ref)
     ]
+
+
+def switch_up(*args, **kwargs):
+    """Hand over to the current greenlet's parent."""
+    return getcurrent().parent.switch(*args, **kwargs)
+
+
+def in_thread(function):
+    """Run *function* in a thread of its own; return or raise its result."""
+    ends = []
+
+    def run():
+        try:
+            ends.append((function(), None))
+        except BaseException as raised:
+            ends.append((None, raised))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    result, raised = ends[0]
+    if raised is not None:
+        raise raised
+    return result

@@ -7,30 +7,7 @@ import weakref
 
 import pytest
 from celadon._core import GreenletExit, error, getcurrent, greenlet
-
-
-def switch_up(*args, **kwargs):
-    """Hand over to the current greenlet's parent."""
-    return getcurrent().parent.switch(*args, **kwargs)
-
-
-def in_thread(function):
-    """Run *function* in a thread of its own; return or raise its result."""
-    ends = []
-
-    def run():
-        try:
-            ends.append((function(), None))
-        except BaseException as raised:
-            ends.append((None, raised))
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    result, raised = ends[0]
-    if raised is not None:
-        raise raised
-    return result
+from support import in_thread, switch_up
 
 
 # ---- what is handed over

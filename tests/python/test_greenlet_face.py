@@ -7,37 +7,12 @@ import gc
 import pickle
 import signal
 import sys
-import threading
 import weakref
 
 import pytest
 from celadon import _core, greenlet_api
 from celadon._core import error, getcurrent, greenlet
-from support import FREE_THREADED, run_python
-
-
-def switch_up(*args, **kwargs):
-    """Hand over to the current greenlet's parent."""
-    return getcurrent().parent.switch(*args, **kwargs)
-
-
-def in_thread(function):
-    """Run *function* in a thread of its own; return or raise its result."""
-    ends = []
-
-    def run():
-        try:
-            ends.append((function(), None))
-        except BaseException as raised:
-            ends.append((None, raised))
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    result, raised = ends[0]
-    if raised is not None:
-        raise raised
-    return result
+from support import FREE_THREADED, in_thread, run_python, switch_up
 
 
 def test_truth_and_death():
