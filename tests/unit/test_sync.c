@@ -313,8 +313,8 @@ cond_signals(void *arg)
     join(coros[0]);
     CHECK_EQ(parties[0].code, 0);
     CHECK_EQ(parties[1].code, 1);
+    CHECK_EQ(cel_mutex_lock(mutex, CEL_FOREVER), 0); /* may suspend */
     cel_cancel(coros[1]);
-    CHECK_EQ(cel_mutex_lock(mutex, CEL_FOREVER), 0);
     cel_cond_broadcast(cond);
     cel_cond_broadcast(cond);
     settle();
