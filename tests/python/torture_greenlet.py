@@ -278,6 +278,8 @@ class Torture(Model):
             result.__traceback__ = None
             result.__context__ = None
         self.ended(rec, kind, result)
+        if self.chance(8):
+            gc.collect()  # others may be killed in between
         if kind == "raise":
             try:
                 raise result
