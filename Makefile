@@ -1,19 +1,21 @@
 # Celadon's front door.  Each target sets up what it needs, Debian packages
 # included (as root or with sudo).  PYTHON=python3.x chooses the interpreter.
 PYTHON ?= /usr/bin/python3
-ifeq ($(PYTHON),/usr/bin/python3)
-VENV := .venv
-else
-VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-endif
+VENV := .venv$(if $(filter-out /usr/bin/python3,$(PYTHON)),-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
+PREFIX ?= /usr/local
 export PYTHON VENV
 
-.PHONY: build venv demo test bench check matrix clean
+.PHONY: build install venv demo test bench check matrix clean
 
 # The C library, its tests and examples, and the extension: in build/main.
 build:
 	@scripts/setup.sh build
 	@scripts/build.sh main
+
+# The C library, headers, pkg-config file and manual, into PREFIX (and DESTDIR).
+install:
+	@scripts/setup.sh build
+	@scripts/install.sh "$(PREFIX)"
 
 # A virtual environment with celadon, rebuilt when its sources changed.
 venv:
@@ -41,8 +43,7 @@ bench:
 check:
 	@scripts/check.sh
 
-# Our tests and greenlet's own under Debian sid's CPythons, and one without the
-# GIL.
+# Our tests and greenlet's under Debian sid's CPythons, and one without the GIL.
 matrix:
 	@scripts/setup.sh build
 	@scripts/matrix.sh

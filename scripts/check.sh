@@ -12,8 +12,8 @@ cd "$(dirname "$0")/.." || exit 1
 python=${PYTHON:-/usr/bin/python3}
 venv=${VENV:-.venv}
 all=(format shellcheck codespell layers sizes cpylint ruff headers gcc symbols
-    clang tidy unit docs portable aarch64 hard asan tsan model valgrind torture
-    python)
+    abi clang tidy unit docs man install portable aarch64 hard asan tsan model
+    valgrind torture python)
 logs=build/check
 mkdir -p "$logs"
 
@@ -60,7 +60,7 @@ step_shellcheck() {
 step_codespell() {
     local files
     mapfile -t files < <(ours ':!*.ko.md' ':!*.svg' ':!*.csv')
-    codespell --ignore-words-list=fo,ans "${files[@]}"
+    codespell --ignore-words-list=fo,ans,nd "${files[@]}"
 }
 
 step_layers() { "$python" scripts/check_layers.py; }
@@ -94,6 +94,9 @@ step_symbols() {
         build/gcc
 }
 
+# The binary interface, beside the one that was agreed on.
+step_abi() { "$python" scripts/abi.py; }
+
 step_tidy() {
     CC=clang scripts/build.sh clang --werror || return 1
     # One file a run: the analyzer of 14 mistakes va_start() in later ones.
@@ -111,6 +114,14 @@ step_unit() { scripts/build.sh main && unit_tests main; }
 step_docs() {
     scripts/build.sh main && "$python" scripts/check_docs.py build/main
 }
+
+# The manual: complete, well-formed, its examples compile and run.
+step_man() {
+    scripts/build.sh main && "$python" scripts/check_man.py build/main
+}
+
+# As somebody else's program meets it: installed, by pkg-config.
+step_install() { scripts/check_install.sh; }
 
 # The switch in plain C, for other CPUs.
 step_portable() {
@@ -235,8 +246,10 @@ counts() {
 packages=(build test)
 for step in "${@:-${all[@]}}"; do
     case $step in
-        format | shellcheck | codespell | headers | gcc | symbols | clang | \
-            tidy | tsan | model | valgrind) packages+=(check) ;;
+        format | shellcheck | codespell | headers | gcc | symbols | abi | \
+            clang | tidy | man | install | tsan | model | valgrind)
+            packages+=(check)
+            ;;
         aarch64) packages+=(cross) ;;
     esac
 done

@@ -6,7 +6,7 @@ set -euo pipefail
 declare -A packages=(
     [build]="meson ninja-build pkg-config"
     [check]="clang clang-format-14 clang-tidy-14 g++ shellcheck codespell
-             valgrind binutils spin"
+             valgrind binutils spin mandoc abigail-tools"
     [cross]="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
     [test]="strace gdb binutils openssl"
     [demo]="apache2-utils wrk util-linux strace libst-dev golang-go g++

@@ -236,7 +236,7 @@ CEL_API CEL_NODISCARD ssize_t cel_sendto(int fd, const void *buf, size_t len,
 /**
  * recvmsg(2): scattered buffers, control data, flags.
  *
- * Suspends as cel_recv() does, takes its `flags`, and returns as it does.
+ * Suspends as cel_recv() does, and takes its `flags`.  Returns as cel_recv().
  */
 CEL_API CEL_NODISCARD ssize_t cel_recvmsg(int fd, struct msghdr *msg,
                                           int flags, cel_time deadline);
@@ -244,7 +244,7 @@ CEL_API CEL_NODISCARD ssize_t cel_recvmsg(int fd, struct msghdr *msg,
 /**
  * sendmsg(2): gathered buffers, control data, flags.
  *
- * Suspends as cel_send() does, takes its `flags`, and returns as it does.
+ * Suspends as cel_send() does, and takes its `flags`.  Returns as cel_send().
  */
 CEL_API CEL_NODISCARD ssize_t cel_sendmsg(int fd, const struct msghdr *msg,
                                           int flags, cel_time deadline);

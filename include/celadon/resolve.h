@@ -40,7 +40,8 @@ CEL_API CEL_NODISCARD int cel_resolve(const char *host, const char *service,
                                       struct addrinfo **out,
                                       cel_time deadline);
 
-/** Free what cel_resolve() found; NULL is allowed.  Any thread. */
+/** Free what cel_resolve() found; NULL is allowed.  Any thread.  Does not
+    suspend. */
 CEL_API void cel_resolve_free(struct addrinfo *found);
 
 #ifdef __cplusplus

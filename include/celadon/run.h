@@ -29,13 +29,14 @@ typedef struct cel_options {
                               of the environment, else the best for most */
 } cel_options;
 
-/** Fill `options` with the defaults. */
+/** Fill `options` with the defaults.  Any thread.  Does not suspend. */
 CEL_API void cel_options_init(cel_options *options);
 
 /**
  * Run `fn(arg)` as the first coroutine of this thread, on the thread's own
  * stack.  When it returns, coroutines that are still there are cancelled, and
- * this returns when all have ended.
+ * this returns when all have ended.  It keeps its thread meanwhile: it is not
+ * for coroutines, and does not suspend.
  *
  * `options` may be NULL.  Returns what `fn` returned, or, without having
  * called it, -EALREADY (the thread runs coroutines already), -EINVAL (no such

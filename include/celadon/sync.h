@@ -30,7 +30,11 @@ extern "C" {
 /** A lock that one coroutine holds at a time. */
 typedef struct cel_mutex cel_mutex;
 
+/**
+ * Make a mutex that nobody holds.  Does not suspend.  Returns 0 or -ENOMEM.
+ */
 CEL_API CEL_NODISCARD int cel_mutex_open(cel_mutex **mutex);
+/** Release a mutex that nobody uses any more.  Does not suspend. */
 CEL_API void cel_mutex_close(cel_mutex *mutex);
 
 /**
@@ -48,7 +52,9 @@ CEL_API int cel_mutex_unlock(cel_mutex *mutex);
 /** A lock that many readers or one writer hold at a time. */
 typedef struct cel_rwlock cel_rwlock;
 
+/** Make a lock that nobody holds.  Does not suspend.  Returns 0 or -ENOMEM. */
 CEL_API CEL_NODISCARD int cel_rwlock_open(cel_rwlock **lock);
+/** Release a lock that nobody uses any more.  Does not suspend. */
 CEL_API void cel_rwlock_close(cel_rwlock *lock);
 
 /**
@@ -74,7 +80,12 @@ CEL_API int cel_rwlock_unlock(cel_rwlock *lock);
 /** A condition that is waited for, with a mutex that guards it. */
 typedef struct cel_cond cel_cond;
 
+/**
+ * Make a condition that nobody waits for.  Does not suspend.  Returns 0 or
+ * -ENOMEM.
+ */
 CEL_API CEL_NODISCARD int cel_cond_open(cel_cond **cond);
+/** Release a condition that nobody uses any more.  Does not suspend. */
 CEL_API void cel_cond_close(cel_cond *cond);
 
 /**
@@ -97,7 +108,12 @@ CEL_API void cel_cond_broadcast(cel_cond *cond);
 /** A number of things to be had. */
 typedef struct cel_sem cel_sem;
 
+/**
+ * Make a semaphore with `count` things to be had.  Does not suspend.  Returns
+ * 0 or -ENOMEM.
+ */
 CEL_API CEL_NODISCARD int cel_sem_open(cel_sem **sem, size_t count);
+/** Release a semaphore that nobody uses any more.  Does not suspend. */
 CEL_API void cel_sem_close(cel_sem *sem);
 
 /** Take one.  Suspends until there is one.  Returns 0, or as above. */
@@ -109,7 +125,12 @@ CEL_API void cel_sem_post(cel_sem *sem);
 /** Something that has happened or not. */
 typedef struct cel_event cel_event;
 
+/**
+ * Make an event that has not happened.  Does not suspend.  Returns 0 or
+ * -ENOMEM.
+ */
 CEL_API CEL_NODISCARD int cel_event_open(cel_event **event);
+/** Release an event that nobody uses any more.  Does not suspend. */
 CEL_API void cel_event_close(cel_event *event);
 
 /**
@@ -133,7 +154,12 @@ CEL_API int cel_event_is_set(cel_event *event);
 /** A number of things that are not done yet. */
 typedef struct cel_wg cel_wg;
 
+/**
+ * Make a wait group with nothing to be done.  Does not suspend.  Returns 0 or
+ * -ENOMEM.
+ */
 CEL_API CEL_NODISCARD int cel_wg_open(cel_wg **wg);
+/** Release a wait group that nobody uses any more.  Does not suspend. */
 CEL_API void cel_wg_close(cel_wg *wg);
 
 /**
@@ -142,7 +168,7 @@ CEL_API void cel_wg_close(cel_wg *wg);
  */
 CEL_API int cel_wg_add(cel_wg *wg, ptrdiff_t n);
 
-/** One is done: as cel_wg_add(wg, -1). */
+/** One is done: as cel_wg_add(wg, -1).  Does not suspend. */
 CEL_API int cel_wg_done(cel_wg *wg);
 
 /** Wait until all are done.  Suspends.  Returns 0, or as above. */
