@@ -92,7 +92,7 @@ int cel__yield(struct cel__worker *worker);
 void cel__wake(struct cel__coro *coro);
 
 /*
- * As cel__wake(), under a latch (see sync/latch.h).  `me` is the calling
+ * As cel__wake(), under a latch (see sched/latch.h).  `me` is the calling
  * thread's worker, or NULL where it has none; if not, and the coroutine is of
  * another, that one's loop is woken by cel__worker_settle(): a system call
  * under the latch would let the woken one spin.

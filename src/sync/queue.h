@@ -19,9 +19,9 @@
 #include "base/fault.h"
 #include "base/list.h"
 #include "celadon/base.h"
+#include "sched/latch.h"
 #include "sched/wait.h"
 #include "sched/worker.h"
-#include "sync/latch.h"
 
 /*
  * Wait in `queue`, at its back.  The caller holds `latch`; on return it does

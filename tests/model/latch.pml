@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The biased latch: src/sync/latch.h.
+ * The biased latch: src/sched/latch.h.
  *
  * The owner takes it by storing `inside` and loading `shared`; its processor
  * may keep the store back for a while, so `inside` goes through a buffer that

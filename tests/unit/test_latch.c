@@ -2,7 +2,7 @@
 /*
  * The lock inside channels and locks: biased, then shared.
  */
-#include "sync/latch.h"
+#include "sched/latch.h"
 
 #include <pthread.h>
 #include <sched.h>

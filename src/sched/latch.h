@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lock inside every channel, mutex and queue of src/sync.
+ * The lock inside every channel, mutex and queue of src/sync, and inside what
+ * several workers may ask of a coroutine.
  *
  * It is held for some instructions and never across a suspension.  Most
  * objects live and die within one worker, where a lock is not needed but for

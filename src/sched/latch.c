@@ -6,7 +6,7 @@
  *
  * Tests: unit/test_latch.c, model/latch.pml
  */
-#include "sync/latch.h"
+#include "sched/latch.h"
 
 #include <pthread.h>
 #include <sched.h>
