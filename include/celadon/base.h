@@ -23,9 +23,12 @@ extern "C" {
 #if defined(__GNUC__)
 #define CEL_API       __attribute__((visibility("default")))
 #define CEL_NODISCARD __attribute__((warn_unused_result))
+/* The arguments from `from` on are those of the format `at`. */
+#define CEL_PRINTF(at, from) __attribute__((format(printf, at, from)))
 #else
 #define CEL_API
 #define CEL_NODISCARD
+#define CEL_PRINTF(at, from)
 #endif
 
 /**
