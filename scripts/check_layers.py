@@ -19,7 +19,7 @@ LAYERS = [
     ["io"],
     ["sched"],
     ["net", "os", "sync", "pool"],
-    ["stream"],
+    ["stream", "names"],
     ["hook"],
 ]
 RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}

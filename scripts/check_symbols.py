@@ -95,7 +95,7 @@ def main():
         wrong += check_library(path)
     for path in build.glob("python/_core*.so"):
         wrong += check_extension(path)
-    objects = sorted(build.glob("src/libceladon_core.a.p/*.o"))
+    objects = sorted(build.glob("src/libceladon_*.a.p/*.o"))
     for path in objects:
         wrong += check_object(path)
     print("\n".join(wrong) or f"{len(objects)} objects are in order")

@@ -17,6 +17,9 @@
 #include "io/loop.h"
 #include "sched/worker.h"
 
+/* See names/choice.h: a layer above, which is not linked with everybody. */
+__attribute__((weak)) const char *cel__choice_report(void);
+
 /* A text that grows; what does not fit is only counted. */
 struct report {
     char *text;
@@ -111,6 +114,9 @@ cel_info_report(char *text, size_t size)
         say(&report, "%s: %s%s\n", name,
             why == NULL ? "can be had, by CELADON_BACKEND=" : "can't be had: ",
             why == NULL ? name : why);
+    }
+    if (cel__choice_report != NULL) {
+        say(&report, "names: by %s\n", cel__choice_report());
     }
     return report.len;
 }

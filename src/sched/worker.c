@@ -152,6 +152,7 @@ cel__worker_open(struct cel__worker **out,
     cel__heap_init(&worker->timers);
     cel__inbox_init(&worker->inbox);
     cel__list_init(&worker->all);
+    cel__list_init(&worker->annexes);
     cel__stackpool_init(&worker->stacks,
                         options->stack_size == 0 ? STACK_SIZE
                                                  : options->stack_size,
@@ -201,6 +202,12 @@ after_fork(struct cel__worker *worker)
         struct cel__coro *coro = cel__container(link, struct cel__coro, all);
         atomic_store_explicit(&coro->remote, false, memory_order_relaxed);
     }
+    for (struct cel__link *link = worker->annexes.next;
+         link != &worker->annexes; link = link->next) {
+        struct cel__annex *annex = cel__container(link, struct cel__annex,
+                                                  link);
+        annex->forked(annex);
+    }
     int err = cel__loop_after_fork(&worker->loop);
     if (err < 0) {
         cel__panic("the loop can't be opened again after fork: error %d",
@@ -227,8 +234,16 @@ hear_senders_out(struct cel__worker *worker)
 void
 cel__worker_close(struct cel__worker *worker)
 {
+    struct cel__link *link;
+
     cel__assert(worker->current == &worker->root && worker->nalive == 1);
     hear_senders_out(worker);
+    while ((link = cel__list_first(&worker->annexes)) != NULL) {
+        struct cel__annex *annex = cel__container(link, struct cel__annex,
+                                                  link);
+        cel__list_remove(link);
+        annex->close(annex);
+    }
     cel__loop_close(&worker->loop);
     cel__stackpool_fini(&worker->stacks);
     cel__heap_fini(&worker->timers);
@@ -244,6 +259,27 @@ cel__worker_abandon(struct cel__worker *worker)
     hear_senders_out(worker);
     cel__loop_close(&worker->loop);
     this_worker = NULL;
+}
+
+void
+cel__worker_annex(struct cel__worker *worker, struct cel__annex *annex)
+{
+    cel__list_append(&worker->annexes, &annex->link);
+}
+
+struct cel__annex *
+cel__worker_find_annex(const struct cel__worker *worker,
+                       void (*close)(struct cel__annex *))
+{
+    for (struct cel__link *link = worker->annexes.next;
+         link != &worker->annexes; link = link->next) {
+        struct cel__annex *annex = cel__container(link, struct cel__annex,
+                                                  link);
+        if (annex->close == close) {
+            return annex;
+        }
+    }
+    return NULL;
 }
 
 int

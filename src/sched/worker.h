@@ -64,6 +64,19 @@ struct cel__timer {
     void (*fire)(struct cel__timer *timer);
 };
 
+/*
+ * What a layer above keeps for one worker: at the head of a structure of its
+ * own, from cel__worker_annex() until close() is called.
+ */
+struct cel__annex {
+    struct cel__link link; /* in worker->annexes */
+    /* The worker ends: release it.  Coroutines have ended, the loop is open
+       yet.  Also the name by which it is found. */
+    void (*close)(struct cel__annex *annex);
+    /* In the child of a fork, before the loop is armed again; may wake. */
+    void (*forked)(struct cel__annex *annex);
+};
+
 /* What an embedder wants to be asked.  Any may be NULL. */
 struct cel__hooks {
     /* Around a poll that may sleep: let go of and retake a global lock. */
@@ -107,10 +120,11 @@ struct cel__worker {
     struct cel__worker *owed; /* whose loop is to be woken yet; `senders`
                                  there counts us; or NULL */
     struct cel__hooks hooks;
-    void *embedder;        /* the hub of the Python face */
-    struct cel__run *run;  /* the C face's, see sched/run.h; or NULL */
-    struct cel__coro root; /* the thread's own stack */
-    struct cel__link all;  /* every coroutine that has not ended */
+    void *embedder;           /* the hub of the Python face */
+    struct cel__run *run;     /* the C face's, see sched/run.h; or NULL */
+    struct cel__link annexes; /* struct cel__annex */
+    struct cel__coro root;    /* the thread's own stack */
+    struct cel__link all;     /* every coroutine that has not ended */
     size_t nalive;
     uint64_t last_id;             /* of a coroutine; see worker.c */
     struct cel__stackpool stacks; /* for coroutines without a pool of theirs */
@@ -150,6 +164,14 @@ void cel__worker_close(struct cel__worker *worker);
  * are closed.
  */
 void cel__worker_abandon(struct cel__worker *worker);
+
+/* Keep `annex`, whose functions are set, until the worker closes (not where
+   it is abandoned). */
+void cel__worker_annex(struct cel__worker *worker, struct cel__annex *annex);
+
+/* The annex whose close() is `close`, or NULL. */
+struct cel__annex *cel__worker_find_annex(const struct cel__worker *worker,
+                                          void (*close)(struct cel__annex *));
 
 /*
  * Set up `coro`, zeroed memory of the embedder's, as a new coroutine of
