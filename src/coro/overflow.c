@@ -20,16 +20,11 @@
 
 #include "base/sys.h"
 #include "base/sys_memory.h"
+#include "base/text.h"
 
 /* Bytes of an alternate stack: the kernel's frame with every register of the
    largest processors is 12 KiB, previous handlers may print. */
 #define ALTERNATE ((size_t)65536)
-
-/* A line put together without stdio. */
-struct line {
-    char text[256];
-    size_t len;
-};
 
 static _Atomic(cel__overflow_finder *) find;
 static struct sigaction old_segv; /* guarded by `lock` until installed */
@@ -43,45 +38,24 @@ static int key_error;     /* as key: why there is none */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void
-append(struct line *line, const char *text)
-{
-    while (*text != '\0' && line->len < sizeof(line->text)) {
-        line->text[line->len++] = *text++;
-    }
-}
-
-static void
-append_number(struct line *line, uint64_t n)
-{
-    char digits[21];
-    char *at = digits + sizeof(digits) - 1;
-
-    *at = '\0';
-    do {
-        *--at = (char)('0' + n % 10);
-        n /= 10;
-    } while (n > 0);
-    append(line, at);
-}
-
-static void
 report(const char *name, uint64_t id, size_t size)
 {
-    struct line line = {.len = 0};
+    struct cel__text text;
 
-    append(&line, "celadon: stack overflow in coroutine ");
+    cel__text_init(&text, STDERR_FILENO);
+    cel__text_put(&text, "celadon: stack overflow in coroutine ");
     if (name != NULL) {
-        append(&line, "'");
-        append(&line, name);
-        append(&line, "' ");
+        cel__text_put(&text, "'");
+        cel__text_put(&text, name);
+        cel__text_put(&text, "' ");
     }
-    append(&line, "(id ");
-    append_number(&line, id);
-    append(&line, ", stack ");
-    append_number(&line, size / 1024);
-    append(&line, " KiB); raise the stack size, or keep large buffers off "
-                  "the stack\n");
-    (void)cel__sys_write(STDERR_FILENO, line.text, line.len);
+    cel__text_put(&text, "(id ");
+    cel__text_number(&text, id);
+    cel__text_put(&text, ", stack ");
+    cel__text_number(&text, size / 1024);
+    cel__text_put(&text, " KiB); raise the stack size, or keep large buffers "
+                         "off the stack");
+    cel__text_line(&text);
 }
 
 static void
