@@ -19,6 +19,7 @@
 #include "celadon/resolve.h"
 #include "celadon/run.h"
 #include "celadon/scope.h"
+#include "celadon/see.h"
 #include "celadon/stream.h"
 #include "celadon/sync.h"
 

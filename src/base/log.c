@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "celadon/see.h"
+
 static _Atomic(cel__log_sink *) log_sink;
 
 cel__log_sink *
@@ -19,6 +21,18 @@ cel__log_set(cel__log_sink *sink)
     /* Release: pairs with the acquire in cel__log(), for what the sink
        needs has been set up before. */
     return atomic_exchange_explicit(&log_sink, sink, memory_order_acq_rel);
+}
+
+void
+cel_log_to(void (*sink)(const char *line))
+{
+    (void)cel__log_set(sink);
+}
+
+bool
+cel__log_wanted(void)
+{
+    return atomic_load_explicit(&log_sink, memory_order_relaxed) != NULL;
 }
 
 void

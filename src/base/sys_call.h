@@ -11,6 +11,19 @@
 
 #include "base/fault.h"
 
+/* For a signal handler, which must leave errno as it was. */
+static inline int
+cel__errno_keep(void)
+{
+    return errno;
+}
+
+static inline void
+cel__errno_restore(int kept)
+{
+    errno = kept;
+}
+
 /* Set `n` to what fn args comes to, or to the fault that is due. */
 #define CEL__SYS_ONCE(n, fn, args)                                            \
     do {                                                                      \

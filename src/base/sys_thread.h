@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <sys/syscall.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include "base/sys_call.h"
@@ -34,6 +35,17 @@ cel__sys_membarrier(int command)
 #else
     (void)command;
     return -ENOSYS;
+#endif
+}
+
+/* The calling thread's number, as the system says. */
+static inline pid_t
+cel__sys_thread_id(void)
+{
+#ifdef SYS_gettid
+    return (pid_t)syscall(SYS_gettid);
+#else
+    return getpid();
 #endif
 }
 

@@ -26,6 +26,8 @@
 #include "celadon/base.h"
 #include "coro/stack.h"
 
+struct cel__awaiting;
+struct cel__park;
 struct cel__worker;
 
 enum cel__coro_state {
@@ -63,12 +65,18 @@ struct cel__coro {
     uint64_t id;                             /* unique in the process */
     const char *name;                        /* for people; may be NULL */
     const char *waits_for;                   /* what it is parked on */
-    cel_time since;                          /* since about when */
-    struct cel__message wake;                /* wake-up from another thread */
-    atomic_bool remote; /* `wake` is in the worker's inbox; any thread */
-    atomic_bool cancel; /* `wake` is to cancel it as well; any thread */
-    bool orphan;        /* died while `remote`: the inbox releases it */
-    bool bounded;       /* a park was ended by `bound` */
+    union {
+        cel_time since;               /* not timed: since about when */
+        const struct cel__park *park; /* timed: see sched/wait.h */
+    };
+    /* More of what it is parked on, on its stack; or NULL. */
+    const struct cel__awaiting *awaiting;
+    struct cel__message wake; /* wake-up from another thread */
+    atomic_bool remote;       /* `wake` is in the worker's inbox; any thread */
+    atomic_bool cancel;       /* `wake` is to cancel it as well; any thread */
+    bool orphan;              /* died while `remote`: the inbox releases it */
+    bool bounded;             /* a park was ended by `bound` */
+    bool timed;               /* it is parked with a deadline */
     struct cel__sanitize sanitize;
 };
 

@@ -37,4 +37,12 @@ void cel__switch_ret(void **from, void *to);
  */
 void *cel__switch_prepare(void *top, void *(*entry)(void *), void *arg);
 
+/*
+ * Call fn(arg) on the current stack, so that an unwinder in it goes on from
+ * this call into the context that was suspended with the stack pointer `sp`,
+ * whose stack is not touched.  Returns 1; or 0, and `fn` was not called, where
+ * there is no way to.
+ */
+int cel__switch_visit(void *sp, void (*fn)(void *), void *arg);
+
 #endif

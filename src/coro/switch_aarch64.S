@@ -208,6 +208,55 @@ cel__switch_prepare:
         .cfi_endproc
         .size   cel__switch_prepare, . - cel__switch_prepare
 
+/* int cel__switch_visit(void *sp, void (*fn)(void *), void *arg)
+   The unwinder, which is told that the frame lies where x19 points, goes on
+   from here into the suspended context. */
+        .globl  cel__switch_visit
+        .hidden cel__switch_visit
+        .type   cel__switch_visit, %function
+        .balign 16
+cel__switch_visit:
+        .cfi_startproc
+        hint    #34                     /* bti c */
+        stp     x19, x30, [sp, #-16]!
+        .cfi_def_cfa_offset 16
+        .cfi_offset x19, -16
+        .cfi_offset x30, -8
+        .cfi_remember_state
+        mov     x19, x0
+        .cfi_def_cfa x19, 160
+        .cfi_offset x19, -160
+        .cfi_offset x20, -152
+        .cfi_offset x21, -144
+        .cfi_offset x22, -136
+        .cfi_offset x23, -128
+        .cfi_offset x24, -120
+        .cfi_offset x25, -112
+        .cfi_offset x26, -104
+        .cfi_offset x27, -96
+        .cfi_offset x28, -88
+        .cfi_offset x29, -80
+        .cfi_offset x30, -72
+        .cfi_offset d8, -64
+        .cfi_offset d9, -56
+        .cfi_offset d10, -48
+        .cfi_offset d11, -40
+        .cfi_offset d12, -32
+        .cfi_offset d13, -24
+        .cfi_offset d14, -16
+        .cfi_offset d15, -8
+        mov     x0, x2
+        blr     x1
+        mov     w0, #1
+        ldp     x19, x30, [sp], #16
+        .cfi_restore_state
+        .cfi_def_cfa_offset 0
+        .cfi_restore x19
+        .cfi_restore x30
+        ret
+        .cfi_endproc
+        .size   cel__switch_visit, . - cel__switch_visit
+
 /* The first frame of a context; sp is the `top` of above.  Nobody called it,
    which the unwinder is told. */
         .type   coroutine_start, %function

@@ -147,6 +147,39 @@ cel__switch_prepare:
         .cfi_endproc
         .size   cel__switch_prepare, . - cel__switch_prepare
 
+/* int cel__switch_visit(void *sp, void (*fn)(void *), void *arg)
+   The unwinder, which is told that the frame lies where rbx points, goes on
+   from here into the suspended context. */
+        .globl  cel__switch_visit
+        .hidden cel__switch_visit
+        .type   cel__switch_visit, @function
+        .balign 16
+cel__switch_visit:
+        .cfi_startproc
+        endbr64
+        push    %rbx
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %rbx, 0
+        .cfi_remember_state
+        mov     %rdi, %rbx
+        .cfi_def_cfa %rbx, 56
+        .cfi_offset %rbp, -16
+        .cfi_offset %rbx, -24
+        .cfi_offset %r12, -32
+        .cfi_offset %r13, -40
+        .cfi_offset %r14, -48
+        .cfi_offset %r15, -56
+        mov     %rdx, %rdi
+        call    *%rsi
+        mov     $1, %eax
+        pop     %rbx
+        .cfi_restore_state
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %rbx
+        ret
+        .cfi_endproc
+        .size   cel__switch_visit, . - cel__switch_visit
+
 /* The first frame of a context: rsp is the `top` of above, 16-aligned, as it
    must be at a call.  Nobody called it, which the unwinder is told. */
         .type   coroutine_start, @function

@@ -13,11 +13,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
 #include "sched/wait.h"
 #include "sched/worker.h"
+#include "see/awaited.h"
+#include "see/trace.h"
 
 struct offload {
     struct cel__job job; /* first */
@@ -52,6 +55,20 @@ drop(struct cel__job *job)
     self->release(self->arg);
     free(self);
 }
+
+/* For a dump: which function. */
+static void
+describe(const void *object, struct cel__text *text)
+{
+    const struct offload *self = object;
+    const void *code;
+
+    memcpy(&code, &self->fn, sizeof(code));
+    cel__text_put(text, ": ");
+    cel__trace_put_address(text, code);
+}
+
+static const struct cel__awaited awaited_call = {.describe = describe};
 
 /*
  * Wait for the job's end.  Returns 0, or a negative errno: then it was not
@@ -119,7 +136,10 @@ cel_offload(int *result, int (*fn)(void *arg), void *arg,
         return err;
     }
     bool mine;
+    struct cel__awaiting note = {&awaited_call, self};
+    worker->current->awaiting = &note;
     err = await(worker, self, deadline, &mine);
+    worker->current->awaiting = NULL;
     if (!mine) {
         return err;
     }

@@ -20,7 +20,28 @@
 
 #include "base/check.h"
 #include "base/fault.h"
+#include "io/op.h"
 #include "sched/wait.h"
+#include "see/awaited.h"
+
+/* For a dump: which descriptor, and what of it. */
+static void
+describe_op(const void *object, struct cel__text *text)
+{
+    const struct cel__op *op = object;
+    uint32_t events = op->code == CEL__OP_POLL ? op->events
+                      : op->code < 32          ? cel__op_bit(op)
+                                               : 0;
+
+    cel__text_put(text, " (fd ");
+    cel__text_number(text, (uint64_t)(unsigned)op->fd);
+    cel__text_put(text, (events & CEL__READABLE) != 0 ? " readable" : "");
+    cel__text_put(text, (events & CEL__WRITABLE) != 0 ? " writable" : "");
+    cel__text_put(text, (events & CEL__URGENT) != 0 ? " urgent" : "");
+    cel__text_put(text, ")");
+}
+
+static const struct cel__awaited awaited_op = {.describe = describe_op};
 
 static void
 wake_waiter(struct cel__op *op)
@@ -43,8 +64,8 @@ cel__io_charge(struct cel__worker *worker, int64_t result)
     return result;
 }
 
-/* The wait of `op` was ended by `code`: its result, or `code`. */
-static int64_t
+/* The wait of `op` was ended by `code`: so is the operation. */
+static void
 give_up(struct cel__worker *worker, struct cel__op *op, int code)
 {
     cel__loop_cancel(&worker->loop, op, code);
@@ -57,7 +78,6 @@ give_up(struct cel__worker *worker, struct cel__op *op, int code)
         !cel__loop_try(&worker->loop, op)) {
         op->result = -ETIMEDOUT;
     }
-    return op->result;
 }
 
 int64_t
@@ -74,12 +94,15 @@ cel__op_await(struct cel__worker *worker, struct cel__op *op,
     if (cel__likely(err != 0)) {
         return cel__io_charge(worker, err < 0 ? err : op->result);
     }
+    struct cel__awaiting note = {&awaited_op, op};
+    worker->current->awaiting = &note;
     do {
         int code = cel__park(worker, deadline, what);
         if (cel__unlikely(code < 0) && op->state != CEL__OP_IDLE) {
-            return give_up(worker, op, code);
+            give_up(worker, op, code);
         }
     } while (op->state != CEL__OP_IDLE);
+    worker->current->awaiting = NULL;
     return op->result;
 }
 

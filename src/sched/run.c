@@ -21,6 +21,7 @@
 #include "sched/local.h"
 #include "sched/wait.h"
 #include "sched/worker.h"
+#include "see/awaited.h"
 
 struct cel__run *
 cel__run_current(void)
@@ -254,18 +255,19 @@ static int
 await_end(struct cel_coro *coro, cel_time deadline)
 {
     struct cel__worker *worker = coro->coro.worker;
+    struct cel__awaiting note = {&cel__awaited_end, &coro->coro};
     struct cel__wait wait;
 
     cel__wait_init(&wait, worker->current);
     cel__list_append(&coro->joiners, &wait.link);
-    while (!wait.done) {
-        int code = cel__park(worker, deadline, "join");
-        if (code < 0 && !wait.done) {
-            cel__list_remove(&wait.link);
-            return code;
-        }
+    int code = 0;
+    wait.coro->awaiting = &note;
+    while (!wait.done && code >= 0) {
+        code = cel__park(worker, deadline, note.kind->what);
     }
-    return 0;
+    wait.coro->awaiting = NULL;
+    cel__list_remove(&wait.link);
+    return wait.done ? 0 : code;
 }
 
 int

@@ -18,12 +18,6 @@
 #include "coro/switch.h"
 #include "sched/worker.h"
 
-/* A park's deadline; on the stack of the one who parks. */
-struct park_timer {
-    struct cel__timer timer;
-    struct cel__coro *coro;
-};
-
 /* The run queue holds callbacks too, told apart by this bit. */
 #define CALLBACK_TAG ((uintptr_t)1)
 
@@ -172,7 +166,7 @@ run_others(struct cel__worker *worker, struct cel__coro *self)
 static void
 deadline_passed(struct cel__timer *timer)
 {
-    struct park_timer *park = cel__container(timer, struct park_timer, timer);
+    struct cel__park *park = cel__container(timer, struct cel__park, timer);
 
     if (park->coro->state == CEL__PARKED) {
         make_ready(park->coro->worker, park->coro, -ETIMEDOUT);
@@ -183,7 +177,7 @@ int
 cel__park(struct cel__worker *worker, cel_time deadline, const char *what)
 {
     struct cel__coro *self = worker->current;
-    struct park_timer park;
+    struct cel__park park;
 
     if (cel__unlikely(self->cancelled)) {
         return -ECANCELED;
@@ -204,14 +198,21 @@ cel__park(struct cel__worker *worker, cel_time deadline, const char *what)
         if (err < 0) {
             return err;
         }
+        park.since = worker->now;
+        park.until = deadline;
+        self->timed = true;
+        self->park = &park;
+    }
+    else {
+        self->since = worker->now;
     }
     self->state = CEL__PARKED;
     self->code = 0;
     self->waits_for = what;
-    self->since = worker->now;
     run_others(worker, self);
     self->waits_for = NULL;
     if (deadline != CEL_FOREVER) {
+        self->timed = false;
         cel__timer_stop(worker, &park.timer);
         self->bounded |= bounded && self->code == -ETIMEDOUT;
     }

@@ -36,6 +36,7 @@
 #include "base/list.h"
 #include "celadon/base.h"
 #include "coro/coro.h"
+#include "sched/worker.h"
 
 /* Why a park ended, besides 0, -ETIMEDOUT, -ECANCELED and -EDEADLK: somebody
    resumed the coroutine by hand (cel__resume(), cel__interrupt()). */
@@ -47,6 +48,14 @@ struct cel__wait {
     struct cel__coro *coro; /* who waits */
     bool done;              /* what was waited for has happened */
     int result;             /* what it came to; valid once done */
+};
+
+/* A park with a deadline, on the stack of the one who parks. */
+struct cel__park {
+    struct cel__timer timer;
+    struct cel__coro *coro;
+    cel_time since; /* when it began, about */
+    cel_time until; /* the deadline */
 };
 
 static inline void

@@ -24,6 +24,7 @@
 #include "base/fork.h"
 #include "base/sys_thread.h"
 #include "coro/overflow.h"
+#include "see/deadlock.h"
 
 /* How long a worker that expects nothing sleeps before it asks the embedder
    again: whom it counts on (another thread) may go without a word. */
@@ -164,6 +165,7 @@ cel__worker_open(struct cel__worker **out,
     enlist(worker, &worker->root);
     worker->current = &worker->root;
     this_worker = worker;
+    cel__see_opened(worker);
     *out = worker;
     return 0;
 
@@ -208,6 +210,7 @@ after_fork(struct cel__worker *worker)
                                                   link);
         annex->forked(annex);
     }
+    cel__see_forked(worker);
     int err = cel__loop_after_fork(&worker->loop);
     if (err < 0) {
         cel__panic("the loop can't be opened again after fork: error %d",
@@ -222,6 +225,7 @@ hear_senders_out(struct cel__worker *worker)
     if (worker->forks != cel__fork_count()) {
         after_fork(worker);
     }
+    cel__see_closing(worker);
     /* A sender whose message was read already may still be about to wake the
        loop.  Acquire: pairs with the release at the end of
        cel__worker_post(). */
@@ -424,6 +428,7 @@ break_deadlock(struct cel__worker *worker)
     if (worker->hooks.stuck != NULL) {
         return worker->hooks.stuck(worker);
     }
+    cel__deadlock_report(worker);
     if (worker->root.state == CEL__PARKED && !worker->root.firm) {
         worker->root.code = -EDEADLK;
         return &worker->root;

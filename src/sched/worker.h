@@ -32,6 +32,7 @@
 #include "coro/coro.h"
 #include "coro/stack.h"
 #include "io/loop.h"
+#include "see/see.h"
 
 struct cel__run;
 
@@ -129,6 +130,7 @@ struct cel__worker {
     uint64_t last_id;             /* of a coroutine; see worker.c */
     struct cel__stackpool stacks; /* for coroutines without a pool of theirs */
     unsigned forks;               /* cel__fork_count() when last looked */
+    struct cel__see see;          /* for being seen from outside */
 };
 
 /* The calling thread's worker, or NULL.  See the comment in worker.c before

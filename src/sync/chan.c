@@ -22,6 +22,11 @@
 #include "base/alloc.h"
 #include "base/check.h"
 
+static const struct cel__awaited awaited_room = {.what = "room in a channel"};
+
+static const struct cel__awaited awaited_value = {
+    .what = "a value in a channel"};
+
 int
 cel_chan_open(cel_chan **out, size_t size, size_t capacity)
 {
@@ -179,7 +184,7 @@ cel_chan_send(cel_chan *chan, const void *value, cel_time deadline)
     wait.value = (void *)(uintptr_t)value;
     wait.select = NULL;
     return cel__queue_wait(&chan->senders, &wait.wait, &chan->latch, me,
-                           deadline, "room in a channel");
+                           deadline, &awaited_room);
 }
 
 int
@@ -198,7 +203,7 @@ cel_chan_recv(cel_chan *chan, void *value, cel_time deadline)
     wait.value = value;
     wait.select = NULL;
     return cel__queue_wait(&chan->receivers, &wait.wait, &chan->latch, me,
-                           deadline, "a value in a channel");
+                           deadline, &awaited_value);
 }
 
 size_t

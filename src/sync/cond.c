@@ -23,6 +23,8 @@ struct cel_cond {
     struct cel__link waiters; /* struct cel__wait, guarded by the latch */
 };
 
+static const struct cel__awaited awaited_cond = {.what = "a condition"};
+
 int
 cel_cond_open(cel_cond **out)
 {
@@ -63,7 +65,7 @@ cel_cond_wait(cel_cond *cond, cel_mutex *mutex, cel_time deadline)
         return code;
     }
     code = cel__queue_wait(&cond->waiters, &wait, &cond->latch, me, deadline,
-                           "a condition");
+                           &awaited_cond);
     cel__mutex_lock_firmly(mutex, me);
     return code;
 }

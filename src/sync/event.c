@@ -50,8 +50,12 @@ gate_close(struct gate *gate)
     free(gate);
 }
 
+static const struct cel__awaited awaited_event = {.what = "an event"};
+static const struct cel__awaited awaited_wg = {.what = "a wait group"};
+
 static int
-gate_wait(struct gate *gate, cel_time deadline, const char *what)
+gate_wait(struct gate *gate, cel_time deadline,
+          const struct cel__awaited *kind)
 {
     struct cel__worker *me = cel__worker();
     struct cel__wait wait;
@@ -63,7 +67,7 @@ gate_wait(struct gate *gate, cel_time deadline, const char *what)
         return 0;
     }
     return cel__queue_wait(&gate->waiters, &wait, &gate->latch, me, deadline,
-                           what);
+                           kind);
 }
 
 /* Nothing is pending any more; the latch is held. */
@@ -98,7 +102,7 @@ cel_event_close(cel_event *event)
 int
 cel_event_wait(cel_event *event, cel_time deadline)
 {
-    return gate_wait(&event->gate, deadline, "an event");
+    return gate_wait(&event->gate, deadline, &awaited_event);
 }
 
 void
@@ -183,5 +187,5 @@ cel_wg_done(cel_wg *wg)
 int
 cel_wg_wait(cel_wg *wg, cel_time deadline)
 {
-    return gate_wait(&wg->gate, deadline, "a wait group");
+    return gate_wait(&wg->gate, deadline, &awaited_wg);
 }

@@ -31,6 +31,29 @@ struct cel_group {
     bool closed;              /* no new members */
 };
 
+/* For a dump: the member of that number. */
+static const struct cel__coro *
+member(void *object, size_t number)
+{
+    struct cel_group *group = object;
+    struct cel__worker *me = cel__worker();
+    const struct cel__coro *coro = NULL;
+
+    cel__latch_take(&group->latch, me);
+    for (struct cel__link *link = group->members.next; link != &group->members;
+         link = link->next) {
+        if (number-- == 0) {
+            coro = &cel__container(link, struct cel_coro, member)->coro;
+            break;
+        }
+    }
+    cel__latch_give(&group->latch, me);
+    return coro;
+}
+
+static const struct cel__awaited awaited_group = {
+    .what = "the end of a group", .holder = member, .relation = "of"};
+
 int
 cel_group_open(cel_group **out, unsigned flags)
 {
@@ -150,7 +173,7 @@ cel_group_wait(cel_group *group, cel_time deadline)
     }
     else if (!cel__list_empty(&group->members)) {
         return cel__queue_wait(&group->waiters, &wait, &group->latch, me,
-                               deadline, "the end of a group");
+                               deadline, &awaited_group);
     }
     cel__latch_give(&group->latch, me);
     return code;
@@ -193,7 +216,7 @@ cel_group_close(cel_group *group)
         group->cancelled = true;
         cancel_all(group, me);
         (void)cel__queue_wait_firmly(&group->waiters, &wait, &group->latch, me,
-                                     "the end of a group");
+                                     &awaited_group);
     }
     else {
         cel__latch_give(&group->latch, me);

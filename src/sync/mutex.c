@@ -14,6 +14,22 @@
 #include "base/alloc.h"
 #include "base/check.h"
 
+/* For a dump.  The latch keeps it from being handed over meanwhile. */
+static const struct cel__coro *
+holder(void *object, size_t number)
+{
+    struct cel_mutex *mutex = object;
+    struct cel__worker *me = cel__worker();
+
+    cel__latch_take(&mutex->latch, me);
+    const struct cel__coro *coro = mutex->holder;
+    cel__latch_give(&mutex->latch, me);
+    return number == 0 ? coro : NULL;
+}
+
+static const struct cel__awaited awaited_mutex = {
+    .what = "a mutex", .holder = holder, .relation = "held by"};
+
 int
 cel_mutex_open(cel_mutex **out)
 {
@@ -57,7 +73,7 @@ cel_mutex_lock(cel_mutex *mutex, cel_time deadline)
         return -EDEADLK;
     }
     return cel__queue_wait(&mutex->waiters, &wait, &mutex->latch, me, deadline,
-                           "a mutex");
+                           &awaited_mutex);
 }
 
 void
@@ -72,7 +88,7 @@ cel__mutex_lock_firmly(struct cel_mutex *mutex, struct cel__worker *me)
         return;
     }
     (void)cel__queue_wait_firmly(&mutex->waiters, &wait, &mutex->latch, me,
-                                 "a condition's mutex");
+                                 &awaited_mutex);
 }
 
 int

@@ -21,6 +21,9 @@ enum state {
     DONE
 };
 
+static const struct cel__awaited awaited_once = {
+    .what = "something done once"};
+
 /* What a waiter is told: it is its turn to try. */
 #define YOUR_TURN 1
 
@@ -90,7 +93,7 @@ cel_once_run(cel_once *once, int (*fn)(void *arg), void *arg,
         break;
     case RUNNING:
         code = cel__queue_wait(&self->waiters, &wait, &self->latch, me,
-                               deadline, "something done once");
+                               deadline, &awaited_once);
         return code == YOUR_TURN ? run(self, fn, arg) : code;
     case DONE:
         break;

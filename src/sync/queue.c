@@ -10,22 +10,27 @@
 
 #include <errno.h>
 
+#include "see/awaited.h"
+
 /* Let go of the latch and park until the wait is done or, unless it is to be
    firm, has been ended otherwise. */
 static int
 await(struct cel__wait *wait, struct cel__latch *latch, struct cel__worker *me,
-      cel_time deadline, const char *what, bool firm)
+      cel_time deadline, const struct cel__awaited *kind, bool firm)
 {
+    struct cel__awaiting note = {kind, latch};
+    struct cel__coro *self = me->current;
     int code = 0;
 
     cel__latch_give(latch, me);
+    self->awaiting = &note;
     me->nshared++;
     for (;;) {
         if (firm) {
-            cel__park_firmly(me, what);
+            cel__park_firmly(me, kind->what);
         }
         else {
-            code = cel__park(me, deadline, what);
+            code = cel__park(me, deadline, kind->what);
         }
         cel__latch_take(latch, me);
         if (wait->done) {
@@ -40,13 +45,14 @@ await(struct cel__wait *wait, struct cel__latch *latch, struct cel__worker *me,
     }
     cel__latch_give(latch, me);
     me->nshared--;
+    self->awaiting = NULL;
     return code;
 }
 
 int
 cel__queue_wait(struct cel__link *queue, struct cel__wait *wait,
                 struct cel__latch *latch, struct cel__worker *me,
-                cel_time deadline, const char *what)
+                cel_time deadline, const struct cel__awaited *kind)
 {
     if (me == NULL || deadline <= CEL_AT_ONCE) {
         cel__latch_give(latch, me);
@@ -54,15 +60,15 @@ cel__queue_wait(struct cel__link *queue, struct cel__wait *wait,
     }
     cel__wait_init(wait, me->current);
     cel__list_append(queue, &wait->link);
-    return await(wait, latch, me, deadline, what, false);
+    return await(wait, latch, me, deadline, kind, false);
 }
 
 int
 cel__queue_wait_firmly(struct cel__link *queue, struct cel__wait *wait,
                        struct cel__latch *latch, struct cel__worker *me,
-                       const char *what)
+                       const struct cel__awaited *kind)
 {
     cel__wait_init(wait, me->current);
     cel__list_append(queue, &wait->link);
-    return await(wait, latch, me, CEL_FOREVER, what, true);
+    return await(wait, latch, me, CEL_FOREVER, kind, true);
 }

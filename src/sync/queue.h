@@ -22,10 +22,11 @@
 #include "sched/latch.h"
 #include "sched/wait.h"
 #include "sched/worker.h"
+#include "see/awaited.h"
 
 /*
- * Wait in `queue`, at its back.  The caller holds `latch`; on return it does
- * not.
+ * Wait in `queue`, at its back.  The caller holds `latch`, with which the
+ * object begins, for a dump finds it so; on return it does not.
  *
  * Suspends.  Returns what cel__queue_finish() was told, or a negative errno
  * with the node taken out: -ETIMEDOUT, -ECANCELED, -EDEADLK, -ENOMEM, or
@@ -33,12 +34,12 @@
  */
 int cel__queue_wait(struct cel__link *queue, struct cel__wait *wait,
                     struct cel__latch *latch, struct cel__worker *me,
-                    cel_time deadline, const char *what);
+                    cel_time deadline, const struct cel__awaited *kind);
 
 /* The same, and neither a deadline nor cancelling ends it. */
 int cel__queue_wait_firmly(struct cel__link *queue, struct cel__wait *wait,
                            struct cel__latch *latch, struct cel__worker *me,
-                           const char *what);
+                           const struct cel__awaited *kind);
 
 /* End `wait`; its latch is held. */
 static inline void

@@ -35,6 +35,24 @@ struct waiter {
     bool writes;
 };
 
+/* For a dump: who writes; those who read are only counted. */
+static const struct cel__coro *
+holder(void *object, size_t number)
+{
+    struct cel_rwlock *lock = object;
+    struct cel__worker *me = cel__worker();
+
+    cel__latch_take(&lock->latch, me);
+    const struct cel__coro *coro = lock->writer;
+    cel__latch_give(&lock->latch, me);
+    return number == 0 ? coro : NULL;
+}
+
+static const struct cel__awaited awaited_read = {
+    .what = "a lock to read", .holder = holder, .relation = "held by"};
+static const struct cel__awaited awaited_write = {
+    .what = "a lock to write", .holder = holder, .relation = "held by"};
+
 int
 cel_rwlock_open(cel_rwlock **out)
 {
@@ -104,7 +122,7 @@ take(struct cel_rwlock *lock, bool writes, cel_time deadline)
     else if (lock->writer != me->current) {
         code = cel__queue_wait(&lock->waiters, &waiter.wait, &lock->latch, me,
                                deadline,
-                               writes ? "a lock to write" : "a lock to read");
+                               writes ? &awaited_write : &awaited_read);
         if (code == 0) {
             return 0;
         }

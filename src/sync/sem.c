@@ -21,6 +21,8 @@ struct cel_sem {
     struct cel__link waiters; /* struct cel__wait, the oldest first */
 };
 
+static const struct cel__awaited awaited_sem = {.what = "a semaphore"};
+
 int
 cel_sem_open(cel_sem **out, size_t count)
 {
@@ -57,7 +59,7 @@ cel_sem_wait(cel_sem *sem, cel_time deadline)
         return 0;
     }
     return cel__queue_wait(&sem->waiters, &wait, &sem->latch, me, deadline,
-                           "a semaphore");
+                           &awaited_sem);
 }
 
 void

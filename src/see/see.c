@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The list of all workers.
+ *
+ * Who walks over it counts itself in `nlooking` first; a worker that closes
+ * takes itself out and waits until nobody looks.  Both write one thing and
+ * then read the other's, sequentially consistent, so either the walk misses
+ * the worker or the worker waits for the walk.
+ *
+ * Threads: see see.h.
+ *
+ * Tests: unit/test_see.c
+ */
+#include "see/see.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/sys_memory.h"
+#include "base/sys_thread.h"
+#include "base/text.h"
+#include "sched/worker.h"
+#include "see/dump.h"
+
+static _Atomic(struct cel__worker *) workers[CEL__SEE_WORKERS];
+static atomic_size_t nworkers; /* places in use are below */
+static atomic_uint nlooking;   /* walks over the list */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* Put `worker` in the list, if there is a place. */
+static void
+enlist(struct cel__worker *worker)
+{
+    for (size_t i = 0; i < CEL__SEE_WORKERS; i++) {
+        struct cel__worker *none = NULL;
+        if (!atomic_compare_exchange_strong(&workers[i], &none, worker)) {
+            continue;
+        }
+        size_t n = atomic_load(&nworkers);
+        bool known = n > i;
+        while (!known) {
+            known = atomic_compare_exchange_weak(&nworkers, &n, i + 1) ||
+                    n > i;
+        }
+        return;
+    }
+}
+
+static void
+say(const char *line)
+{
+    struct cel__text text;
+
+    cel__text_init(&text, STDERR_FILENO);
+    cel__text_put(&text, "celadon: ");
+    cel__text_put(&text, line);
+    cel__text_line(&text);
+}
+
+static bool
+is_set(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value != NULL && strcmp(value, "1") == 0;
+}
+
+static void
+read_environment(void)
+{
+    struct sigaction now;
+
+    if (is_set("CELADON_LOG") && !cel__log_wanted()) {
+        (void)cel__log_set(say);
+    }
+    if (is_set("CELADON_DUMP") &&
+        cel__sys_sigaction(SIGQUIT, NULL, &now) == 0 &&
+        now.sa_handler == SIG_DFL) {
+        (void)cel_dump_on_signal(SIGQUIT);
+    }
+}
+
+void
+cel__see_opened(struct cel__worker *worker)
+{
+    (void)pthread_once(&once, read_environment);
+    worker->see.thread = cel__sys_thread_id();
+    cel__dump_prepare(&worker->see);
+    enlist(worker);
+}
+
+void
+cel__see_closing(struct cel__worker *worker)
+{
+    size_t n = atomic_load(&nworkers);
+
+    for (size_t i = 0; i < n; i++) {
+        struct cel__worker *self = worker;
+        (void)atomic_compare_exchange_strong(&workers[i], &self, NULL);
+    }
+    while (atomic_load(&nlooking) != 0) {
+        sched_yield();
+    }
+}
+
+void
+cel__see_forked(struct cel__worker *worker)
+{
+    size_t n = atomic_load(&nworkers);
+
+    /* The threads of the others, and those who looked, exist no more. */
+    for (size_t i = 0; i < n; i++) {
+        if (atomic_load(&workers[i]) != worker) {
+            atomic_store(&workers[i], NULL);
+        }
+    }
+    atomic_store(&nlooking, 0);
+    worker->see.thread = cel__sys_thread_id();
+}
+
+int
+cel__see_each(int (*fn)(struct cel__worker *worker, void *arg), void *arg)
+{
+    int code = 0;
+
+    atomic_fetch_add(&nlooking, 1);
+    size_t n = atomic_load(&nworkers);
+    for (size_t i = 0; i < n && code == 0; i++) {
+        struct cel__worker *worker = atomic_load(&workers[i]);
+        if (worker != NULL) {
+            code = fn(worker, arg);
+        }
+    }
+    atomic_fetch_sub(&nlooking, 1);
+    return code;
+}
