@@ -82,6 +82,20 @@ class Expected:
         self.payload = payload
 
 
+class Acts:
+    """Acts when it is freed.
+
+    Out here, for 3.13t keeps each class that is made after the first thread,
+    and what its methods refer to, for ever.
+    """
+
+    def __init__(self, act):
+        self.act = act
+
+    def __del__(self):
+        self.act()
+
+
 class Mine(greenlet):
     """A subclass with a slot."""
 
@@ -538,13 +552,12 @@ class Torture(Model):
         contextvars.copy_context().run(inside)
 
     def act_destructor(self, rec):
-        class Acts:
-            def __del__(this):
-                self.act_child(rec)
-                done.append(getcurrent())
+        def act():
+            self.act_child(rec)
+            done.append(getcurrent())
 
         done = []
-        thing = [Acts()]
+        thing = [Acts(act)]
         thing.append(thing)
         thing.pop()
         del thing
