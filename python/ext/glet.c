@@ -363,7 +363,8 @@ finish(struct hub *hub, struct glet *me, PyObject *result)
     glet_clear(me);
     local_forget(me);
     struct glet *heir = find_heir(hub, me, result, exc);
-    me->state = GLET_FINISHED;
+    /* Relaxed: others may look at `dead` from their threads. */
+    __atomic_store_n(&me->state, GLET_FINISHED, __ATOMIC_RELAXED);
     me->context = hub->ts->context;
     hub->ts->context = NULL;
     pystate_end(hub->ts, &me->ps);

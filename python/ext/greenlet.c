@@ -523,7 +523,10 @@ set_dict(PyObject *op, PyObject *value, void *unused)
 static bool
 is_gone(const struct glet *glet)
 {
-    return glet->hub != NULL && glet->hub->finished;
+    /* Once, for its own thread may take it away. */
+    const struct hub *hub = __atomic_load_n(&glet->hub, __ATOMIC_RELAXED);
+
+    return hub != NULL && hub->finished;
 }
 
 /* Whether it runs now, in whichever thread. */
@@ -545,8 +548,10 @@ is_running(const struct glet *glet)
 static bool
 is_out_of_reach(const struct glet *glet)
 {
-    return CELEXT_FREE_THREADED && glet->hub != NULL && !is_gone(glet) &&
-           !hub_is_ours(glet->hub);
+    const struct hub *hub = __atomic_load_n(&glet->hub, __ATOMIC_RELAXED);
+
+    return CELEXT_FREE_THREADED && hub != NULL && !hub->finished &&
+           !hub_is_ours(hub);
 }
 
 static PyObject *
@@ -555,7 +560,10 @@ get_dead(PyObject *op, void *unused)
     struct glet *glet = ((PyGreenlet *)op)->glet;
 
     (void)unused;
-    return PyBool_FromLong(glet->state == GLET_FINISHED || is_gone(glet));
+    /* Relaxed: another thread that looks gets what was true once. */
+    return PyBool_FromLong(__atomic_load_n(&glet->state, __ATOMIC_RELAXED) ==
+                               GLET_FINISHED ||
+                           is_gone(glet));
 }
 
 static PyObject *
@@ -685,9 +693,8 @@ greenlet_repr(PyObject *op)
         where = " (thread exited)";
     }
     else if (glet->state == GLET_ACTIVE) {
-        where = is_running(glet) && glet->hub->ts == PyThreadState_Get()
-                    ? " current"
-                    : " suspended";
+        where = is_running(glet) && hub_is_ours(glet->hub) ? " current"
+                                                           : " suspended";
     }
     return PyUnicode_FromFormat(
         "<%s object at %p (otid=%p)%s%s%s>", name, op, home, where,
