@@ -15,7 +15,9 @@ log=build/$name.log
 exec 9>"build/$name.lock"
 flock 9
 
-if ! [ -f "$dir/build.ninja" ]; then
+# Meson knows no option that is younger than the build.
+if ! [ -f "$dir/build.ninja" ] ||
+    [ meson_options.txt -nt "$dir/meson-private/coredata.dat" ]; then
     rm -rf "$dir"
     if ! meson setup "$dir" -Db_colorout=auto \
         -Dinterpreter="$(command -v "$python")" "$@" >"$log" 2>&1 </dev/null

@@ -41,6 +41,11 @@ if ! [ -f "$venv/.celadon" ] ||
     [ -n "$(find "${sources[@]}" -newer "$venv/.celadon" \
         -not -name '*.pyc' -not -name __pycache__ -print -quit)" ]; then
     printf 'venv: installing celadon into %s\n' "$venv" >&2
+    # Meson knows no option that is younger than the build.
+    built=build/py$venv/meson-private/coredata.dat
+    if [ -f "$built" ] && [ meson_options.txt -nt "$built" ]; then
+        rm -rf "build/py$venv"
+    fi
     # Older than the build: what is saved meanwhile counts as newer.
     touch "$venv/.started"
     PATH="$PWD/$venv/bin:$PATH" quietly "$venv/bin/python" -m pip install \
