@@ -3,7 +3,8 @@
  * The greenlet type: what greenlet.greenlet is to its users.
  *
  * Only the face: arguments, attributes, texts of errors, and the death of the
- * object.  Starting, switching and ending are in glet.c.
+ * object.  Starting, switching and ending are in glet.c, what tells where a
+ * greenlet is in its life in look.c.
  *
  * Threads: with the GIL.
  *
@@ -11,11 +12,10 @@
  */
 #include "ext/greenlet.h"
 
-#include <pthread.h>
-
 #include "ext/compat.h"
 #include "ext/farewell.h"
 #include "ext/hub.h"
+#include "ext/look.h"
 #include "ext/switch.h"
 
 PyGreenlet *
@@ -519,195 +519,6 @@ set_dict(PyObject *op, PyObject *value, void *unused)
     return 0;
 }
 
-/* Whether its thread has ended without it. */
-static bool
-is_gone(const struct glet *glet)
-{
-    /* Once, for its own thread may take it away. */
-    const struct hub *hub = __atomic_load_n(&glet->hub, __ATOMIC_RELAXED);
-
-    return hub != NULL && hub->finished;
-}
-
-/* Whether it runs now, in whichever thread. */
-static bool
-is_running(const struct glet *glet)
-{
-    struct hub *hub = glet->hub;
-
-    if (hub == NULL || glet->state != GLET_ACTIVE) {
-        return false;
-    }
-    celext_lock(&hub->mutex); /* else its thread may end meanwhile */
-    bool running = !hub->finished && glet == hub_current(hub);
-    celext_unlock(&hub->mutex);
-    return running;
-}
-
-/* Whether its thread may let it run at any time, and we could not tell. */
-static bool
-is_out_of_reach(const struct glet *glet)
-{
-    const struct hub *hub = __atomic_load_n(&glet->hub, __ATOMIC_RELAXED);
-
-    return CELEXT_FREE_THREADED && hub != NULL && !hub->finished &&
-           !hub_is_ours(hub);
-}
-
-static PyObject *
-get_dead(PyObject *op, void *unused)
-{
-    struct glet *glet = ((PyGreenlet *)op)->glet;
-
-    (void)unused;
-    /* Relaxed: another thread that looks gets what was true once. */
-    return PyBool_FromLong(__atomic_load_n(&glet->state, __ATOMIC_RELAXED) ==
-                               GLET_FINISHED ||
-                           is_gone(glet));
-}
-
-static PyObject *
-get_frame(PyObject *op, void *unused)
-{
-    struct glet *glet = ((PyGreenlet *)op)->glet;
-    PyObject *frame = NULL;
-
-    (void)unused;
-    if (glet->state == GLET_ACTIVE && !is_gone(glet) && !is_running(glet) &&
-        !is_out_of_reach(glet)) {
-        frame = pystate_frame(PyThreadState_Get(), &glet->ps);
-    }
-    return frame == NULL ? Py_NewRef(Py_None) : frame;
-}
-
-/* Where the contextvars context of a greenlet is kept now. */
-static PyObject **
-context_of(struct glet *glet)
-{
-    if (glet->state != GLET_ACTIVE) {
-        return &glet->context;
-    }
-    if (!is_running(glet) && !is_out_of_reach(glet)) {
-        return &glet->ps.context;
-    }
-    if (glet->hub->ts != PyThreadState_Get()) {
-        PyErr_SetString(PyExc_ValueError,
-                        "cannot get context of a greenlet that is running in "
-                        "a different thread");
-        return NULL;
-    }
-    return &glet->hub->ts->context;
-}
-
-static PyObject *
-get_context(PyObject *op, void *unused)
-{
-    struct glet *glet = ((PyGreenlet *)op)->glet;
-    PyObject **context = context_of(glet);
-
-    (void)unused;
-    if (context == NULL) {
-        return NULL;
-    }
-    return Py_NewRef(*context == NULL ? Py_None : *context);
-}
-
-static int
-set_context(PyObject *op, PyObject *value, void *unused)
-{
-    struct glet *glet = ((PyGreenlet *)op)->glet;
-
-    (void)unused;
-    if (value == NULL) {
-        PyErr_SetString(PyExc_AttributeError,
-                        "can't delete context attribute");
-        return -1;
-    }
-    if (value == Py_None) {
-        value = NULL;
-    }
-    else if (!PyContext_CheckExact(value)) {
-        PyErr_SetString(PyExc_TypeError,
-                        "greenlet context must be a contextvars.Context or "
-                        "None");
-        return -1;
-    }
-    PyObject **context = context_of(glet);
-    if (context == NULL) {
-        return -1;
-    }
-    PyObject *old = *context;
-    *context = Py_XNewRef(value);
-    if (is_running(glet)) {
-        glet->hub->ts->context_ver++;
-    }
-    Py_XDECREF(old);
-    return 0;
-}
-
-/* The upper end of its C stack. */
-static char *
-top_of_stack(const struct glet *glet)
-{
-    pthread_attr_t attr;
-    void *low = NULL;
-    size_t size = 0;
-
-    if (!glet->is_main) {
-        return glet->coro.stack.top;
-    }
-    if (pthread_getattr_np((pthread_t)glet->hub->ts->thread_id, &attr) == 0) {
-        (void)pthread_attr_getstack(&attr, &low, &size);
-        (void)pthread_attr_destroy(&attr);
-    }
-    return (char *)low + size;
-}
-
-static PyObject *
-get_stack_saved(PyObject *op, void *unused)
-{
-    struct glet *glet = ((PyGreenlet *)op)->glet;
-    ptrdiff_t used = 0;
-
-    (void)unused;
-    if (glet->state == GLET_ACTIVE && !is_gone(glet) && !is_running(glet)) {
-        used = top_of_stack(glet) - (char *)glet_coro(glet)->sp;
-    }
-    return PyLong_FromSsize_t((Py_ssize_t)used);
-}
-
-static PyObject *
-greenlet_repr(PyObject *op)
-{
-    const struct glet *glet = ((PyGreenlet *)op)->glet;
-    const char *name = Py_TYPE(op)->tp_name;
-    const void *home = glet_home(glet);
-    const char *where = "";
-
-    if (glet->state == GLET_FINISHED) {
-        return PyUnicode_FromFormat("<%s object at %p (otid=%p) %sdead>", name,
-                                    op, home,
-                                    is_gone(glet) ? "(thread exited) " : "");
-    }
-    if (is_gone(glet)) {
-        where = " (thread exited)";
-    }
-    else if (glet->state == GLET_ACTIVE) {
-        where = is_running(glet) && hub_is_ours(glet->hub) ? " current"
-                                                           : " suspended";
-    }
-    return PyUnicode_FromFormat(
-        "<%s object at %p (otid=%p)%s%s%s>", name, op, home, where,
-        glet->state == GLET_ACTIVE ? " active started" : " pending",
-        glet->is_main ? " main" : "");
-}
-
-static int
-greenlet_bool(PyObject *op)
-{
-    return ((PyGreenlet *)op)->glet->state == GLET_ACTIVE;
-}
-
 static PyMethodDef greenlet_methods[] = {
     {"switch", (PyCFunction)(void (*)(void))greenlet_meth_switch,
      METH_FASTCALL | METH_KEYWORDS, greenlet_switch_doc},
@@ -723,12 +534,12 @@ static PyGetSetDef greenlet_getset[] = {
      PyDoc_STR("What the greenlet will call; only before it starts."), NULL},
     {"parent", get_parent, set_parent_attribute,
      PyDoc_STR("Who gets the result."), NULL},
-    {"dead", get_dead, NULL, PyDoc_STR("Whether it has finished."), NULL},
-    {"gr_frame", get_frame, NULL,
+    {"dead", look_dead, NULL, PyDoc_STR("Whether it has finished."), NULL},
+    {"gr_frame", look_frame, NULL,
      PyDoc_STR("Its topmost frame while it is suspended, else None."), NULL},
-    {"gr_context", get_context, set_context,
+    {"gr_context", look_context, look_set_context,
      PyDoc_STR("Its contextvars.Context, or None."), NULL},
-    {"_stack_saved", get_stack_saved, NULL,
+    {"_stack_saved", look_stack_saved, NULL,
      PyDoc_STR("Bytes of C stack in use while it is suspended."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
@@ -756,8 +567,8 @@ static PyType_Slot greenlet_slots[] = {
     {Py_tp_finalize, greenlet_finalize},
     {Py_tp_traverse, greenlet_traverse},
     {Py_tp_clear, greenlet_clear},
-    {Py_tp_repr, greenlet_repr},
-    {Py_nb_bool, greenlet_bool},
+    {Py_tp_repr, look_repr},
+    {Py_nb_bool, look_bool},
     {Py_tp_methods, greenlet_methods},
     {Py_tp_getset, greenlet_getset},
     {Py_tp_members, greenlet_members},
