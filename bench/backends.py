@@ -5,7 +5,8 @@
 Kept connections (echo, 64 bytes) and a connection a request (http).  Every
 server runs all the time; each round asks them one after the other, every
 second round in the other order, and what is compared is the two figures of
-one round: requests a second, and what a request costs the server's processor.
+one round: requests a second, and what a request costs the server's processor
+("us": the microseconds themselves).
 The ratios are to epoll, above 1 is better; medians over the rounds, the middle
 half in brackets.  With --same-core the load is on the server's core: what both
 cost together, and no waking of another processor.
@@ -22,7 +23,12 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from bench.lib import build, machine, report  # noqa: E402
-from bench.lib.proc import ChildError, Children, free_port  # noqa: E402
+from bench.lib.proc import (  # noqa: E402
+    Child,
+    ChildError,
+    Children,
+    free_port,
+)
 
 OUT = machine.BUILD / 'bench-results'
 WARM_SECONDS = 0.1
@@ -38,7 +44,7 @@ SERVERS = {
 }
 NAMES = list(SERVERS)
 HEAD = ['clients', 'epoll /s', 'floor /s', 'uring /s', 'requests /s',
-        'uring CPU', 'requests CPU']
+        'epoll us', 'floor us', 'uring CPU', 'requests CPU']
 
 
 def parse() -> argparse.Namespace:
@@ -54,31 +60,31 @@ def cpu_ns(pid: int) -> int:
     return int(Path(f'/proc/{pid}/schedstat').read_text().split()[0])
 
 
-class Bench:
-    """The servers, and the samples so far."""
+def start(children: Children, mode: str, name: str,
+          core: int) -> tuple[Child, int]:
+    """A server, and its port."""
+    port = free_port()
+    if name == 'floor':
+        command = [str(build.program('bench/floor')), mode]
+    else:
+        command = ['env', *SERVERS[name], str(build.program(PROGRAMS[mode]))]
+    child = children.start([*command, str(port)], core)
+    child.wait_listening(port)
+    return child, port
+
+
+class Asking:
+    """Servers, and the samples so far."""
 
     def __init__(self, options: argparse.Namespace, children: Children):
         self.options = options
         self.children = children
         self.load = str(build.program('bench/load'))
         self.server_core, self.load_core = machine.server_and_load_cores()
-        if options.same_core:
+        if getattr(options, 'same_core', False):
             self.load_core = self.server_core
-        self.servers = {(mode, name): self.start(mode, name)
-                        for mode in PROGRAMS for name in NAMES}
+        self.servers: dict[tuple[str, str], tuple[Child, int]] = {}
         self.samples: list[dict] = []
-
-    def start(self, mode: str, name: str):
-        """A server, and its port."""
-        port = free_port()
-        if name == 'floor':
-            command = [str(build.program('bench/floor')), mode]
-        else:
-            command = ['env', *SERVERS[name],
-                       str(build.program(PROGRAMS[mode]))]
-        child = self.children.start([*command, str(port)], self.server_core)
-        child.wait_listening(port)
-        return child, port
 
     def ask(self, mode: str, clients: int, name: str, number: int) -> None:
         """One sample."""
@@ -96,13 +102,6 @@ class Bench:
         sample.update(server=name, round=number,
                       server_us=spent / 1000 / max(sample['total'], 1))
         self.samples.append(sample)
-
-    def run(self) -> None:
-        for number in range(self.options.rounds):
-            names = NAMES if number % 2 == 0 else NAMES[::-1]
-            for mode, clients in CELLS:
-                for name in names:
-                    self.ask(mode, clients, name, number)
 
 
 def column(samples: list[dict], cell: tuple[str, int], name: str,
@@ -133,6 +132,8 @@ def rows(samples: list[dict]) -> list[list[str]]:
            for name in ('epoll', 'floor')),
          *(ratio(samples, cell, (name, 'epoll'), 'rps')
            for name in ('uring', 'requests')),
+         *(f'{statistics.median(column(samples, cell, name, "server_us")):.2f}'
+           for name in ('epoll', 'floor')),
          *(ratio(samples, cell, ('epoll', name), 'server_us')
            for name in ('uring', 'requests'))]
         for cell in CELLS
@@ -148,15 +149,23 @@ def main() -> int:
                        + ('same core' if options.same_core else 'other core'))
     with Children() as children:
         try:
-            bench = Bench(options, children)
-            bench.run()
+            asking = Asking(options, children)
+            for mode in PROGRAMS:
+                for name in NAMES:
+                    asking.servers[mode, name] = start(
+                        children, mode, name, asking.server_core)
+            for number in range(options.rounds):
+                names = NAMES if number % 2 == 0 else NAMES[::-1]
+                for mode, clients in CELLS:
+                    for name in names:
+                        asking.ask(mode, clients, name, number)
         except (ChildError, build.BuildError) as error:
             print(f'failed: {error}')
             return 1
-    print(report.table(HEAD, rows(bench.samples)))
+    print(report.table(HEAD, rows(asking.samples)))
     print()
     print(report.facts(about))
-    report.write_csv(OUT / 'backends.csv', about, bench.samples)
+    report.write_csv(OUT / 'backends.csv', about, asking.samples)
     return 0
 
 

@@ -2,7 +2,7 @@
 
     python bench/run.py [NAME ...]
 
-Names: core greenlet gevent echo calls backends showtime.  Takes some five
+Names: core greenlet gevent echo calls backends idle showtime.  Takes some five
 minutes; ends with status 1 if anything failed.  The samples go to
 build/bench-results/ and build/showtime/.
 """
@@ -23,6 +23,7 @@ PARTS = {
     'calls': ('System calls of the echo servers',
               ['bench/echo.py', '--strace']),
     'backends': ('io_uring and epoll', ['bench/backends.py']),
+    'idle': ('Idle connections', ['bench/idle.py']),
     'showtime': ('The talk\'s server', ['examples/showtime/run.py']),
 }
 
