@@ -22,5 +22,6 @@
 #include "celadon/see.h"
 #include "celadon/stream.h"
 #include "celadon/sync.h"
+#include "celadon/transfer.h"
 
 #endif

@@ -51,7 +51,7 @@ extern "C" {
 /** Several sockets may listen on the address, one a thread; the kernel deals
     connections out (SO_REUSEPORT). */
 #define CEL_REUSEPORT 1
-/** An IPv6 socket takes no IPv4 (IPV6_V6ONLY). */
+/** An IPv6 socket takes no IPv4 (IPV6_V6ONLY); without this it does. */
 #define CEL_V6ONLY 2
 /** Accepted TCP connections send small pieces at once (TCP_NODELAY). */
 #define CEL_NODELAY 4
@@ -108,6 +108,17 @@ CEL_API CEL_NODISCARD int cel_connect(const struct sockaddr *addr,
  */
 CEL_API CEL_NODISCARD int cel_udp(const struct sockaddr *addr,
                                   socklen_t addrlen, int flags);
+
+/**
+ * Make a datagram socket (UDP, or unix) whose peer is `addr`: cel_send()
+ * sends there, and cel_recv() receives what comes from there alone.  Of a
+ * peer that is not there a later call may say -ECONNREFUSED.
+ *
+ * Does not suspend.  Returns the descriptor, -EPERM (the thread runs no
+ * coroutines), or as socket(2) and connect(2).
+ */
+CEL_API CEL_NODISCARD int cel_udp_connect(const struct sockaddr *addr,
+                                          socklen_t addrlen);
 
 /**
  * Make two stream sockets connected to each other.

@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -148,6 +149,25 @@ cel__sys_sendfile(int out, int in, off_t *offset, size_t len)
     ssize_t n;
 
     CEL__SYS(n, sendfile, (out, in, offset, len));
+    return n;
+}
+
+/* The same, without SIGPIPE where the peer is gone. */
+static inline ssize_t
+cel__sys_sendfile_quietly(int out, int in, off_t *offset, size_t len)
+{
+    static const struct timespec at_once = {0};
+    sigset_t pipes;
+    sigset_t old;
+
+    (void)sigemptyset(&pipes);
+    (void)sigaddset(&pipes, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &pipes, &old);
+    ssize_t n = cel__sys_sendfile(out, in, offset, len);
+    if (n == -EPIPE && sigismember(&old, SIGPIPE) == 0) {
+        (void)sigtimedwait(&pipes, NULL, &at_once);
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     return n;
 }
 

@@ -8,6 +8,8 @@
  */
 #include "celadon/net.h"
 
+#include "celadon/transfer.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -55,8 +57,11 @@ set_options(int fd, int family, int flags)
     if (err == 0 && (flags & CEL_REUSEPORT) != 0) {
         err = set_on(fd, SOL_SOCKET, SO_REUSEPORT);
     }
-    if (err == 0 && family == AF_INET6 && (flags & CEL_V6ONLY) != 0) {
-        err = set_on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+    /* Whatever the system's default is. */
+    if (err == 0 && family == AF_INET6) {
+        int only = (flags & CEL_V6ONLY) != 0;
+        err = cel__sys_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only,
+                                  sizeof(only));
     }
     /* Connections inherit it from their listener: no call for each. */
     if (err == 0 && inet && (flags & CEL_NODELAY) != 0) {
@@ -221,6 +226,26 @@ cel_accept(int fd, struct sockaddr *addr, socklen_t *addrlen,
     return (int)n;
 }
 
+ssize_t
+cel_accept_many(int fd, int *conns, size_t n, cel_time deadline)
+{
+    size_t taken = 0;
+
+    if (n == 0) {
+        return -EINVAL;
+    }
+    /* An error after some is the next call's. */
+    for (; taken < n; taken++) {
+        int conn = cel_accept(fd, NULL, NULL,
+                              taken == 0 ? deadline : CEL_AT_ONCE);
+        if (conn < 0) {
+            return taken == 0 ? conn : (ssize_t)taken;
+        }
+        conns[taken] = conn;
+    }
+    return (ssize_t)taken;
+}
+
 /* Connect `fd`, which is owned. */
 static int
 establish(struct cel__worker *worker, int fd, const struct sockaddr *addr,
@@ -282,6 +307,28 @@ cel_udp(const struct sockaddr *addr, socklen_t addrlen, int flags)
     if (fd >= 0) {
         cel__loop_own(&worker->loop, fd);
     }
+    return fd;
+}
+
+int
+cel_udp_connect(const struct sockaddr *addr, socklen_t addrlen)
+{
+    struct cel__worker *worker = cel__worker();
+
+    if (worker == NULL) {
+        return -EPERM;
+    }
+    int fd = cel__sys_socket(addr->sa_family,
+                             SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return fd;
+    }
+    int err = cel__sys_connect(fd, addr, addrlen);
+    if (err < 0) {
+        (void)cel__sys_close(fd);
+        return err;
+    }
+    cel__loop_own(&worker->loop, fd);
     return fd;
 }
 
