@@ -203,12 +203,12 @@ send_for_ever(void *arg)
     const struct drain *self = arg;
     int file = file_of(self->bytes);
     int64_t offset = 0;
+    ssize_t n;
 
-    while (cel_sendfile(self->fd, file, &offset, SIZE, CEL_FOREVER) > 0) {
-        continue;
-    }
-    CHECK_EQ(cel_sendfile(self->fd, file, &offset, 1, CEL_FOREVER),
-             -ECANCELED);
+    do {
+        n = cel_sendfile(self->fd, file, &offset, SIZE, CEL_FOREVER);
+    } while (n > 0);
+    CHECK_EQ(n, -ECANCELED);
 }
 
 static int
