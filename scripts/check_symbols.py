@@ -13,8 +13,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# What is named for the thing it is rather than for the file it is in.
-OTHERWISE = {"cel__panic"}
+# What is named for the thing it is rather than for the file it is in; and
+# what the notes of probes refer to, which sys/sdt.h makes.
+OTHERWISE = {"cel__panic", "_.stapsdt.base"}
 
 # Nouns that live in another's file: waiting and waking is verbs, and a
 # worker's small structures are declared with it.

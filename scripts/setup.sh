@@ -4,7 +4,8 @@
 set -euo pipefail
 
 declare -A packages=(
-    [build]="meson ninja-build pkg-config libc-ares-dev"
+    [build]="meson ninja-build pkg-config libc-ares-dev
+             systemtap-sdt-dev"
     [check]="clang clang-format-14 clang-tidy-14 g++ shellcheck codespell
              valgrind binutils spin mandoc abigail-tools"
     [cross]="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"

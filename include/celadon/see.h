@@ -53,6 +53,52 @@ CEL_API int cel_dump(int fd, unsigned flags);
 CEL_API int cel_dump_on_signal(int signo);
 
 /**
+ * Start a thread that tells, by the log or else to standard error, when a
+ * thread's coroutines are held up: one of them has run for `limit_ns`
+ * nanoseconds and more without a switch and without a look at the backend.
+ * It names the coroutine and the function that it is in, and says so once each
+ * time, and not more often than once a second.
+ *
+ * The thread that is held up is asked by SIGURG: so calls that signals
+ * interrupt, as nanosleep(2), may end early.  A deadlock at what threads share
+ * is not noticed any more, for a thread more might end it.  A child of fork(2)
+ * that runs coroutines has one of its own.
+ *
+ * CELADON_WATCHDOG=100ms (or 2s) in the environment does it when a thread
+ * first runs coroutines.
+ *
+ * Does not suspend.  Returns 0 (where it runs already it has a new limit),
+ * -EINVAL (less than a millisecond), or -EAGAIN (no more threads).
+ */
+CEL_API int cel_watchdog_start(int64_t limit_ns);
+
+/** End the watchdog.  Harmless where there is none.  Does not suspend, and
+ *  waits a tenth of a second at most. */
+CEL_API void cel_watchdog_stop(void);
+
+/** What has happened in a thread's run; see cel_stats_get(). */
+typedef struct cel_stats {
+    size_t size;       /**< of this structure, for growth */
+    uint64_t alive;    /**< coroutines there are, the first one among them */
+    uint64_t ready;    /**< of them, and callbacks: in the run queue */
+    uint64_t started;  /**< coroutines made so far */
+    uint64_t switches; /**< from one coroutine to another */
+    uint64_t parks;    /**< waits that suspended, or looked for events */
+    uint64_t wakes;    /**< coroutines that were made ready */
+    uint64_t turns;    /**< looks at the backend */
+    uint64_t armed;    /**< operations that wait there now */
+    uint64_t timers;   /**< deadlines that are set now */
+    uint64_t fired;    /**< deadlines that passed */
+} cel_stats;
+
+/**
+ * Fill `stats`, whose `size` is set, with the calling thread's counters.
+ * Does not suspend.  Returns 0, -EINVAL (a size that is no structure's) or
+ * -EPERM (not in a coroutine); on error nothing is changed.
+ */
+CEL_API int cel_stats_get(cel_stats *stats);
+
+/**
  * Let `sink` have each line, without its newline, that the library has to say
  * to nobody's call: a deadlock and who waits for whom in it, stacks without
  * guards.  It may be called on any thread and on any stack, and must neither

@@ -49,6 +49,21 @@ cel__sys_thread_id(void)
 #endif
 }
 
+/* Send `signal` to the thread of that number of this process. */
+static inline int
+cel__sys_thread_kill(pid_t thread, int signal)
+{
+#ifdef SYS_tgkill
+    long n = syscall(SYS_tgkill, getpid(), thread, signal);
+
+    return n == -1 ? -errno : 0;
+#else
+    (void)thread;
+    (void)signal;
+    return -ENOSYS;
+#endif
+}
+
 /* To a processor that spins: there is no hurry. */
 static inline void
 cel__sys_pause(void)

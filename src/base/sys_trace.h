@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <ucontext.h>
 
 #if CEL__HAVE_BACKTRACE
 #include <execinfo.h>
@@ -33,6 +34,24 @@ cel__sys_backtrace(void **frames, size_t room)
     (void)room;
     return 0;
 #endif
+}
+
+/* Where a signal handler's third argument says that the thread was; NULL where
+   this processor's is not known. */
+static inline const void *
+cel__sys_interrupted(const void *context)
+{
+    const ucontext_t *at = context;
+    uintptr_t pc = 0;
+
+#if defined(__x86_64__)
+    pc = (uintptr_t)at->uc_mcontext.gregs[REG_RIP];
+#elif defined(__aarch64__)
+    pc = (uintptr_t)at->uc_mcontext.pc;
+#else
+    (void)at;
+#endif
+    return (const void *)pc; /* NOLINT(performance-no-int-to-ptr) */
 }
 
 /* What an address belongs to. */

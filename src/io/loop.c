@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/fork.h"
+#include "base/probe.h"
 #include "io/fileop.h"
 #include "io/op.h"
 
@@ -231,5 +232,6 @@ cel__loop_finish(struct cel__loop *loop, struct cel__op *op, int64_t result)
     op->state = CEL__OP_IDLE;
     op->result = result;
     loop->narmed--;
+    CEL__PROBE3(io, op->waiter, op->fd, result);
     op->done(op);
 }

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/probe.h"
 #include "coro/switch.h"
 #include "sched/worker.h"
 
@@ -28,6 +29,8 @@ make_ready(struct cel__worker *worker, struct cel__coro *coro, int code)
 {
     coro->state = CEL__READY;
     coro->code = code;
+    worker->nwake++;
+    CEL__PROBE2(wake, coro, code);
     cel__ring_put(&worker->ready, coro);
 }
 
@@ -52,7 +55,8 @@ hand_over(struct cel__worker *worker, struct cel__coro *from,
     to->state = CEL__RUNNING;
     worker->current = to;
     worker->budget = CEL__BUDGET;
-    worker->nswitch++;
+    cel__count_one(&worker->nswitch);
+    CEL__PROBE2(switch, from, to);
     if (CEL__ASAN || CEL__TSAN) {
         worker->left = from;
         cel__sanitize_leave(&from->sanitize, &to->sanitize,
@@ -209,6 +213,8 @@ cel__park(struct cel__worker *worker, cel_time deadline, const char *what)
     self->state = CEL__PARKED;
     self->code = 0;
     self->waits_for = what;
+    worker->npark++;
+    CEL__PROBE3(park, self, what, deadline);
     run_others(worker, self);
     self->waits_for = NULL;
     if (deadline != CEL_FOREVER) {
@@ -229,6 +235,8 @@ cel__park_firmly(struct cel__worker *worker, const char *what)
     self->code = 0;
     self->waits_for = what;
     self->since = worker->now;
+    worker->npark++;
+    CEL__PROBE3(park, self, what, CEL_FOREVER);
     run_others(worker, self);
     self->firm = false;
     self->waits_for = NULL;
@@ -239,7 +247,9 @@ cel__yield(struct cel__worker *worker)
 {
     struct cel__coro *self = worker->current;
 
-    make_ready(worker, self, 0);
+    self->state = CEL__READY;
+    self->code = 0;
+    cel__ring_put(&worker->ready, self);
     run_others(worker, self);
     return self->code;
 }
@@ -267,6 +277,7 @@ static struct cel__coro *
 end(struct cel__worker *worker, struct cel__coro *self, struct cel__coro *heir)
 {
     self->state = CEL__DEAD;
+    CEL__PROBE1(end, self);
     cel__list_remove(&self->all);
     worker->nalive--;
     cel__ring_release(&worker->ready);
@@ -432,6 +443,8 @@ cel__wake_first(struct cel__coro *coro)
     if (coro->state == CEL__PARKED) {
         coro->state = CEL__READY;
         coro->code = 0;
+        coro->worker->nwake++;
+        CEL__PROBE2(wake, coro, 0);
         cel__ring_put_first(&coro->worker->ready, coro);
     }
 }

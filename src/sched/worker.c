@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/fork.h"
+#include "base/probe.h"
 #include "base/sys_thread.h"
 #include "coro/overflow.h"
 #include "see/deadlock.h"
@@ -107,6 +108,7 @@ enlist(struct cel__worker *worker, struct cel__coro *coro)
     coro->bound = CEL_FOREVER;
     cel__list_append(&worker->all, &coro->all);
     worker->nalive++;
+    worker->nstarted++;
 }
 
 int
@@ -346,6 +348,7 @@ void
 cel__coro_start(struct cel__coro *coro)
 {
     cel__assert(coro->state == CEL__NEW);
+    CEL__PROBE1(spawn, coro);
     coro->state = CEL__READY;
     cel__ring_put(&coro->worker->ready, coro);
 }
@@ -387,6 +390,8 @@ fire_timers(struct cel__worker *worker)
                                                   node);
 
         cel__heap_remove(&worker->timers, node);
+        worker->nfired++;
+        CEL__PROBE1(timer, timer);
         timer->fire(timer);
     }
 }
@@ -442,6 +447,7 @@ cel__worker_turn(struct cel__worker *worker)
     if (cel__unlikely(worker->forks != cel__fork_count())) {
         after_fork(worker);
     }
+    cel__count_one(&worker->nturn);
     cel_time timeout = patience(worker);
     if (timeout != 0) {
         /* See the file comment for the order of these two. */

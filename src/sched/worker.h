@@ -106,7 +106,12 @@ struct cel__worker {
     int check;                /* resumptions left before the counter is read */
     uint64_t polled;          /* counter at the last poll */
     uint64_t slice;           /* CEL__SLICE in ticks of the counter */
-    uint64_t nswitch;         /* switches so far */
+    cel__count nswitch;       /* switches so far */
+    cel__count nturn;         /* turns of the loop */
+    uint64_t nstarted;        /* coroutines made, the root among them */
+    uint64_t npark;           /* parks, of those the firm ones too */
+    uint64_t nwake;           /* coroutines made ready again, by whatever */
+    uint64_t nfired;          /* timers */
     cel_time now;             /* the clock at the last poll */
     struct cel__heap timers;  /* struct cel__timer by deadline */
     int64_t nexpected;        /* events on their way from elsewhere (pool

@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "base/sys_memory.h"
+#include "base/sys_trace.h"
 #include "sched/wait.h"
 #include "sched/worker.h"
 #include "see/awaited.h"
@@ -273,19 +274,20 @@ ask_by_signal(struct cel__worker *worker, void *arg)
 
 /* The coroutine that the handler has interrupted. */
 __attribute__((noinline)) static void
-put_interrupted(struct cel__text *text, const struct cel__coro *coro)
+put_interrupted(struct cel__text *text, const struct cel__coro *coro,
+                const void *pc)
 {
     struct cel__trace trace;
 
     cel__text_put(text, "celadon: interrupted ");
     cel__awaited_put_who(text, coro);
     cel__text_line(text);
-    cel__trace_here(&trace);
+    cel__trace_interrupted(&trace, pc);
     cel__trace_put(text, &trace);
 }
 
 static void
-on_signal(int signo)
+on_signal(int signo, siginfo_t *info, void *context)
 {
     int kept = cel__errno_keep();
     struct cel__worker *me = cel__worker();
@@ -293,11 +295,12 @@ on_signal(int signo)
     unsigned n = 0;
 
     (void)signo;
+    (void)info;
     cel__text_init(&text, STDERR_FILENO);
     if (me != NULL &&
         !atomic_load_explicit(&me->asleep, memory_order_relaxed) &&
         me->current->state == CEL__RUNNING && has_room(me)) {
-        put_interrupted(&text, me->current);
+        put_interrupted(&text, me->current, cel__sys_interrupted(context));
     }
     (void)cel__see_each(ask_by_signal, &n);
     if (n == 0) {
@@ -314,8 +317,8 @@ cel_dump_on_signal(int signo)
     struct sigaction action;
 
     memset(&action, 0, sizeof(action));
-    action.sa_handler = on_signal;
-    action.sa_flags = SA_RESTART | SA_ONSTACK;
+    action.sa_sigaction = on_signal;
+    action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
     (void)sigemptyset(&action.sa_mask);
     cel__trace_prepare();
     return cel__sys_sigaction(signo, &action, NULL);

@@ -25,6 +25,7 @@
 #include "base/text.h"
 #include "sched/worker.h"
 #include "see/dump.h"
+#include "see/watchdog.h"
 
 static _Atomic(struct cel__worker *) workers[CEL__SEE_WORKERS];
 static atomic_size_t nworkers; /* places in use are below */
@@ -77,11 +78,13 @@ read_environment(void)
     if (is_set("CELADON_LOG") && !cel__log_wanted()) {
         (void)cel__log_set(say);
     }
+    /* Ignored it is, too, where a shell starts in the background. */
     if (is_set("CELADON_DUMP") &&
         cel__sys_sigaction(SIGQUIT, NULL, &now) == 0 &&
-        now.sa_handler == SIG_DFL) {
+        (now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN)) {
         (void)cel_dump_on_signal(SIGQUIT);
     }
+    cel__watchdog_from_environment();
 }
 
 void
@@ -119,6 +122,7 @@ cel__see_forked(struct cel__worker *worker)
         }
     }
     atomic_store(&nlooking, 0);
+    cel__watchdog_forked();
     worker->see.thread = cel__sys_thread_id();
 }
 

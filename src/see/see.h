@@ -17,11 +17,40 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/inbox.h"
+#include "celadon/base.h"
 
 struct cel__worker;
+
+/* How a worker counts what others read now and then: no locked instruction,
+   for it alone writes. */
+typedef _Atomic uint64_t cel__count;
+
+static inline void
+cel__count_one(cel__count *count)
+{
+    /* Relaxed: a number for people. */
+    atomic_store_explicit(
+        count, atomic_load_explicit(count, memory_order_relaxed) + 1,
+        memory_order_relaxed);
+}
+
+static inline uint64_t
+cel__count_read(const cel__count *count)
+{
+    return atomic_load_explicit(count, memory_order_relaxed);
+}
+
+/* What the watchdog has seen of a worker; owner: the watchdog. */
+struct cel__watched {
+    uint64_t steps; /* switches and turns */
+    cel_time since; /* when they were first as many; 0: never looked at */
+    bool late;      /* there have been no more for the limit */
+    bool told;      /* and somebody was told */
+};
 
 /* Workers that can be seen; those beyond them run unseen.  Two thousand
    threads are more than anybody has for coroutines, and 16 KiB. */
@@ -39,6 +68,7 @@ struct cel__see {
     int fd;                      /* where to print it */
     unsigned flags;              /* of cel_dump() */
     struct cel__message message; /* that asks for it */
+    struct cel__watched watched;
 };
 
 /* `worker` is open, or about to close: it answers no more. */

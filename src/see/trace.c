@@ -43,8 +43,19 @@ begin_at(struct cel__trace *trace, const void *caller)
 __attribute__((noinline)) void
 cel__trace_here(struct cel__trace *trace)
 {
+    trace->interrupted = false;
     trace->n = cel__sys_backtrace(trace->frames, CEL__TRACE);
     begin_at(trace, __builtin_return_address(0));
+}
+
+void
+cel__trace_interrupted(struct cel__trace *trace, const void *pc)
+{
+    trace->n = cel__sys_backtrace(trace->frames, CEL__TRACE);
+    trace->interrupted = pc != NULL;
+    if (pc != NULL) {
+        begin_at(trace, pc);
+    }
 }
 
 /* Called by cel__switch_visit(), whose own frame is the first one. */
@@ -53,6 +64,7 @@ fill(void *arg)
 {
     struct cel__trace *trace = arg;
 
+    trace->interrupted = false;
     trace->n = cel__sys_backtrace(trace->frames, CEL__TRACE);
     begin_at(trace, __builtin_return_address(0));
     if (trace->n > 0) {
@@ -95,12 +107,22 @@ cel__trace_put_address(struct cel__text *text, const void *address)
 }
 
 void
+cel__trace_put_frame(struct cel__text *text, const struct cel__trace *trace,
+                     size_t number)
+{
+    bool returns = number > 0 || !trace->interrupted;
+
+    /* A return address may be another line's, or function's. */
+    cel__trace_put_address(text,
+                           (char *)trace->frames[number] - (returns ? 1 : 0));
+}
+
+void
 cel__trace_put(struct cel__text *text, const struct cel__trace *trace)
 {
     for (size_t i = 0; i < trace->n; i++) {
         cel__text_put(text, "    ");
-        /* A return address may be another line's, or function's. */
-        cel__trace_put_address(text, (char *)trace->frames[i] - 1);
+        cel__trace_put_frame(text, trace, i);
         cel__text_line(text);
     }
 }
