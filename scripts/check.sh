@@ -12,8 +12,8 @@ cd "$(dirname "$0")/.." || exit 1
 python=${PYTHON:-/usr/bin/python3}
 venv=${VENV:-.venv}
 all=(format shellcheck codespell layers sizes cpylint ruff headers gcc symbols
-    abi clang tidy unit docs man install portable aarch64 hard asan tsan model
-    valgrind torture python)
+    abi clang tidy unit docs man install portable aarch64 hard faults asan tsan
+    model valgrind torture python)
 logs=build/check
 mkdir -p "$logs"
 
@@ -145,6 +145,13 @@ step_hard() {
         CELADON_SEED=$seed CELADON_TEST_SLOW=4 unit_tests hard -t 4 ||
             return 1
     done
+}
+
+# Every system call and allocation of the public calls, failing once.
+step_faults() {
+    scripts/build.sh faults --werror -Dhard=true -Db_lundef=false \
+        -Db_sanitize=address,undefined -Dpython=disabled -Dbench=false \
+        -Dexamples=false && "$python" scripts/faults.py build/faults
 }
 
 step_asan() {

@@ -95,8 +95,9 @@ CEL_API CEL_NODISCARD ssize_t cel_file_write(int fd, const void *buf,
 
 /**
  * As cel_file_read(), but from `offset` on; where the file stands matters
- * not, and does not change.  Suspends as that does.  Returns as that does, and
- * -EINVAL (`offset` is negative) and -ESPIPE, as pread(2).
+ * not, and does not change.  Suspends as that does.  Returns as
+ * cel_file_read(), and as pread(2), among them -EINVAL (`offset` is negative)
+ * and -ESPIPE.
  */
 CEL_API CEL_NODISCARD ssize_t cel_file_pread(int fd, void *buf, size_t len,
                                              int64_t offset,
@@ -104,8 +105,9 @@ CEL_API CEL_NODISCARD ssize_t cel_file_pread(int fd, void *buf, size_t len,
 
 /**
  * As cel_file_write(), but from `offset` on; where the file stands matters
- * not, and does not change.  Suspends as that does.  Returns as that does, and
- * -EINVAL (`offset` is negative) and -ESPIPE, as pwrite(2).
+ * not, and does not change.  Suspends as that does.  Returns as
+ * cel_file_write(), and as pwrite(2), among them -EINVAL (`offset` is
+ * negative) and -ESPIPE.
  */
 CEL_API CEL_NODISCARD ssize_t cel_file_pwrite(int fd, const void *buf,
                                               size_t len, int64_t offset,

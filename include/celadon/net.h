@@ -123,14 +123,14 @@ CEL_API CEL_NODISCARD int cel_udp_connect(const struct sockaddr *addr,
 /**
  * Make two stream sockets connected to each other.
  *
- * Does not suspend.  Returns 0, or -EPERM (the thread runs no coroutines),
- * -EMFILE, -ENFILE, -ENOMEM; on error `fds` is as it was.
+ * Does not suspend.  Returns 0, -EPERM (the thread runs no coroutines),
+ * -EMFILE, -ENFILE, -ENOMEM, or as socketpair(2); on error `fds` is as it was.
  */
 CEL_API CEL_NODISCARD int cel_socketpair(int fds[2]);
 
 /**
  * Make a pipe: fds[0] is read from, fds[1] written to.
- * Does not suspend.  Returns as cel_socketpair().
+ * Does not suspend.  Returns as cel_socketpair(), and as pipe(2).
  */
 CEL_API CEL_NODISCARD int cel_pipe(int fds[2]);
 
@@ -139,8 +139,8 @@ CEL_API CEL_NODISCARD int cel_pipe(int fds[2]);
  * and from now on is closed by cel_close() only, or given back by
  * cel_disown().  An owned one stays as it is.
  *
- * Does not suspend.  Returns 0, -EPERM (the thread runs no coroutines) or
- * -EBADF.
+ * Does not suspend.  Returns 0, -EPERM (the thread runs no coroutines),
+ * -EBADF, -ENOMEM, or as fcntl(2).
  */
 CEL_API CEL_NODISCARD int cel_own(int fd);
 
@@ -302,7 +302,8 @@ CEL_API CEL_NODISCARD ssize_t cel_write(int fd, const void *buf, size_t len,
  * may be gone when the coroutine runs, if others use `fd` too.  A file that
  * can't be waited for is always ready.
  *
- * Returns what it is ready for, or a negative errno: as for all, and -EBADF.
+ * Returns what it is ready for, or a negative errno: as for all, and as
+ * epoll_ctl(2), among them -EBADF.
  */
 CEL_API CEL_NODISCARD int cel_wait_fd(int fd, int events, cel_time deadline);
 

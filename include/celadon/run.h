@@ -41,7 +41,8 @@ CEL_API void cel_options_init(cel_options *options);
  * `options` may be NULL.  Returns what `fn` returned, or, without having
  * called it, -EALREADY (the thread runs coroutines already), -EINVAL (no such
  * backend, unknown options), -ENOSYS (this system does not have that backend;
- * cel_info_refusal() tells why), -ENOMEM or -EMFILE.
+ * cel_info_refusal() tells why), -ENOMEM, -EMFILE, or as epoll_create(2),
+ * epoll_ctl(2), eventfd(2), mmap(2) and sigaltstack(2).
  */
 CEL_API CEL_NODISCARD int cel_run(int (*fn)(void *arg), void *arg,
                                   const cel_options *options);
@@ -63,7 +64,8 @@ CEL_API CEL_NODISCARD int cel_go(cel_coro **out, void (*fn)(void *arg),
  *
  * Suspends until then or `deadline`.  Returns 0: `coro` is released; or, and
  * then it still stands, -ETIMEDOUT, -ECANCELED (the caller was cancelled),
- * -EDEADLK (it is the caller, or nothing could ever end it).
+ * -EDEADLK (it is the caller, or nothing could ever end it), -ENOMEM (no room
+ * for the deadline).
  */
 CEL_API CEL_NODISCARD int cel_join(cel_coro *coro, cel_time deadline);
 
@@ -88,7 +90,7 @@ CEL_API int cel_yield(void);
 /**
  * Suspend until `deadline`.  Returns 0, or, before that, -ECANCELED or
  * -ETIMEDOUT (a scope's deadline passed, see cel_scope_enter()); with
- * CEL_FOREVER also -EDEADLK.
+ * CEL_FOREVER also -EDEADLK, with any other -ENOMEM (no room for it).
  */
 CEL_API int cel_sleep(cel_time deadline);
 

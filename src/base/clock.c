@@ -53,23 +53,27 @@ cel_after(int64_t ns)
 /* How long the two are compared. */
 #define SPAN (50 * CEL_USEC)
 
-/* Ticks between which a reading of the clock counts as undisturbed: 2-5 us,
-   far above the 20-50 ns it takes, far below being preempted. */
-#define UNDISTURBED 10000
+/* Ticks between which a reading of the clock counts as undisturbed: 200-500
+   ns, above the 20-50 ns it takes, and 1 % of the span that is measured. */
+#define UNDISTURBED 1000
 
 /* Both at one moment. */
 static void
 read_both(cel_time *now, uint64_t *ticks)
 {
-    /* Preempted between the two, the pair would be wrong by milliseconds.
-       Ten tries: on a machine so busy the figure is worth little anyway. */
-    for (int i = 0; i < 10; i++) {
-        uint64_t before = cel__clock_ticks();
+    uint64_t least = UINT64_MAX;
 
-        *now = cel__clock_now();
-        *ticks = cel__clock_ticks();
-        if (*ticks - before < UNDISTURBED) {
-            break;
+    /* Interrupted between the two, the pair would be wrong by microseconds,
+       preempted by milliseconds: so the closest pair of ten. */
+    for (int i = 0; i < 10 && least >= UNDISTURBED; i++) {
+        uint64_t before = cel__clock_ticks();
+        cel_time time = cel__clock_now();
+        uint64_t after = cel__clock_ticks();
+
+        if (after - before < least) {
+            least = after - before;
+            *now = time;
+            *ticks = after;
         }
     }
 }

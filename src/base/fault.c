@@ -147,6 +147,15 @@ cel__fault(const char *name)
     return error;
 }
 
+bool
+cel__fault_pending(void)
+{
+    (void)pthread_once(&once, start);
+    /* Relaxed: see above. */
+    return error != 0 &&
+           atomic_load_explicit(&ncalls, memory_order_relaxed) < number;
+}
+
 uint32_t
 cel__dice(uint32_t n)
 {

@@ -62,10 +62,13 @@ cel__sys_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
 static inline int
 cel__sys_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
 {
-    int err;
+    int fault = cel__fault("connect");
 
-    CEL__SYS_ONCE(err, connect, (fd, addr, addrlen));
-    return err == -EINTR ? -EINPROGRESS : err;
+    if (fault != 0 && fault != EINTR) {
+        return -fault;
+    }
+    int err = connect(fd, addr, addrlen) == -1 ? -errno : fault;
+    return err == -EINTR || err == EINTR ? -EINPROGRESS : err;
 }
 
 static inline int

@@ -31,6 +31,14 @@ struct offload {
     struct cel__wait *wait; /* on the caller's stack, while it waits */
 };
 
+/* Whether the caller leaves a call that has begun, for that reason; another
+   is its own affair, and then it waits for the end. */
+static bool
+leaves(int code)
+{
+    return code == -ETIMEDOUT || code == -ECANCELED;
+}
+
 static void
 run(struct cel__job *job)
 {
@@ -94,7 +102,8 @@ await(struct cel__worker *worker, struct offload *self, cel_time deadline,
         if (cel__pool_withdraw(&self->job)) {
             return code;
         }
-        if (self->release != NULL && cel__pool_abandon(&self->job)) {
+        if (leaves(code) && self->release != NULL &&
+            cel__pool_abandon(&self->job)) {
             *mine = false;
             return code;
         }
@@ -147,7 +156,7 @@ cel_offload(int *result, int (*fn)(void *arg), void *arg,
         *result = self->result;
     }
     /* Withdrawn: nobody else will.  A lost one is left as it is. */
-    if (err < 0 && release != NULL && !self->job.lost) {
+    if (leaves(err) && release != NULL && !self->job.lost) {
         release(arg);
     }
     free(self);
