@@ -35,7 +35,7 @@ extern "C" {
  * a call before.  `fd` is duplicated for them.
  *
  * Does not suspend; blocks the thread as writing to `fd` does.  Returns 0,
- * -EINVAL (unknown flags), -EMFILE, or what writing failed with.
+ * -EINVAL (unknown flags), -EMFILE, or as write(2).
  */
 CEL_API int cel_dump(int fd, unsigned flags);
 
@@ -47,7 +47,7 @@ CEL_API int cel_dump(int fd, unsigned flags);
  * CELADON_DUMP=1 in the environment does it for SIGQUIT, unless the program
  * has a handler of its own, when a thread first runs coroutines.
  *
- * Does not suspend.  Returns 0 or what sigaction(2) fails with: -EINVAL (no
+ * Does not suspend.  Returns 0, or as sigaction(2), among them -EINVAL (no
  * such signal).
  */
 CEL_API int cel_dump_on_signal(int signo);

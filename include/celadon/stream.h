@@ -71,8 +71,8 @@ typedef struct cel_stream_ops {
  * the stream has it and closes it; cel_own() it first where another library
  * made it.  SIGPIPE: as cel_write() for what is no socket.
  *
- * Does not suspend.  Returns 0, -ENOMEM or -EBADF; on error `fd` is still the
- * caller's, and `*out` as it was.
+ * Does not suspend.  Returns 0, -ENOMEM, or as getsockopt(2), among them
+ * -EBADF; on error `fd` is still the caller's, and `*out` as it was.
  */
 CEL_API CEL_NODISCARD int cel_stream_open(cel_stream **out, int fd);
 
@@ -196,16 +196,18 @@ CEL_API CEL_NODISCARD ssize_t cel_stream_write(cel_stream *stream,
                                                const void *buf, size_t len,
                                                cel_time deadline);
 
-/** Write `n` pieces in one; else as cel_stream_write().  Returns -EINVAL where
-    `n` is negative. */
+/**
+ * Write `n` pieces in one.  Suspends as cel_stream_write().  Returns as
+ * cel_stream_write(); -EINVAL where `n` is negative.
+ */
 CEL_API CEL_NODISCARD ssize_t cel_stream_writev(cel_stream *stream,
                                                 const struct iovec *pieces,
                                                 int n, cel_time deadline);
 
 /**
- * Write what printf(3) would; the deadline stands first here.  Else as
- * cel_stream_write().  Returns also -EINVAL where printf(3) would fail: a
- * wide character has no bytes, or there are more than INT_MAX.
+ * Write what printf(3) would; the deadline stands first here.  Suspends as
+ * cel_stream_write().  Returns as cel_stream_write(); -EINVAL where printf(3)
+ * would fail: a wide character has no bytes, or there are more than INT_MAX.
  */
 CEL_API CEL_NODISCARD ssize_t cel_stream_printf(cel_stream *stream,
                                                 cel_time deadline,

@@ -62,10 +62,13 @@ static void
 read_both(cel_time *now, uint64_t *ticks)
 {
     uint64_t least = UINT64_MAX;
+    int ntries = 0;
 
+    *now = 0;
+    *ticks = 0;
     /* Interrupted between the two, the pair would be wrong by microseconds,
        preempted by milliseconds: so the closest pair of ten. */
-    for (int i = 0; i < 10 && least >= UNDISTURBED; i++) {
+    do {
         uint64_t before = cel__clock_ticks();
         cel_time time = cel__clock_now();
         uint64_t after = cel__clock_ticks();
@@ -75,7 +78,7 @@ read_both(cel_time *now, uint64_t *ticks)
             *now = time;
             *ticks = after;
         }
-    }
+    } while (least >= UNDISTURBED && ++ntries < 10);
 }
 
 static void

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Faults while coroutines start, wait and end. */
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "faults.h"
 
@@ -159,4 +162,27 @@ SCENARIO(info)
         (void)CALL(cel_info_refusal, names[i]);
     }
     MUST(CALL(cel_info_report, text, sizeof(text)) > 0);
+}
+
+static void
+say(const char *line)
+{
+    (void)line;
+}
+
+SCENARIO(see)
+{
+    cel_coro *coro;
+
+    int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    MUST(fd >= 0);
+    DO(cel_log_to, say);
+    (void)CALL(cel_dump_on_signal, SIGUSR1);
+    if (CALL(cel_go, &coro, nap, NULL) == 0) {
+        (void)CALL(cel_yield);
+        (void)CALL(cel_dump, fd, 0);
+        DO(cel_cancel, coro);
+        finish(coro);
+    }
+    MUST(close(fd) == 0);
 }
