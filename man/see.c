@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The example of celadon_see(3): what two coroutines do, on standard output. */
+/*
+ * The example of celadon_see(3):
+ * what two coroutines do, on standard output.
+ */
 #include <celadon.h>
 
 #include <unistd.h>
