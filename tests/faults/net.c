@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Faults in sockets and pipes. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -199,6 +200,8 @@ SCENARIO(udp)
     cel_coro *coro;
 
     MUST(cel_addr_parse("127.0.0.1:0", &addr, &len) == 0);
+    int c = CALL(cel_udp_connect, (struct sockaddr *)&addr, len);
+    (void)CALL(cel_close, c);
     int a = CALL(cel_udp, (struct sockaddr *)&addr, len, 0);
     int b = CALL(cel_udp, (struct sockaddr *)&addr, len, 0);
     len = sizeof(addr);
@@ -216,4 +219,53 @@ SCENARIO(udp)
     }
     (void)CALL(cel_close, a);
     (void)CALL(cel_close, b);
+}
+
+/* A file, and a descriptor behind it, over a pair of unix sockets. */
+SCENARIO(transfer)
+{
+    char text[64];
+    int64_t offset = 0;
+    int fds[2];
+    int got[2];
+    size_t ngot = 2;
+
+    int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    MUST(file >= 0);
+    if (CALL(cel_socketpair, fds) == 0) {
+        if (CALL(cel_sendfile, fds[1], file, &offset, 64, soon()) == 64 &&
+            CALL(cel_recv_all, fds[0], text, 64, soon()) == 64 &&
+            CALL(cel_send_fds, fds[1], "f", 1, &file, 1, soon()) == 1 &&
+            CALL(cel_recv_fds, fds[0], text, 1, got, &ngot, soon()) == 1) {
+            MUST(ngot == 1 && close(got[0]) == 0);
+        }
+        (void)CALL(cel_close, fds[0]);
+        (void)CALL(cel_close, fds[1]);
+    }
+    MUST(close(file) == 0);
+}
+
+SCENARIO(burst)
+{
+    struct server server;
+    cel_coro *coro;
+    int conns[4];
+
+    if (open_server(&server) < 0) {
+        return;
+    }
+    if (CALL(cel_go, &coro, dial, &server) == 0) {
+        ssize_t n = CALL(cel_accept_many, server.fd, conns, 4, soon());
+        for (ssize_t i = 0; i < n; i++) {
+            (void)CALL(cel_close, conns[i]);
+        }
+        if (n < 0) {
+            (void)CALL(cel_close, server.fd); /* resets who dials */
+            server.fd = -1;
+        }
+        finish(coro);
+    }
+    if (server.fd >= 0) {
+        (void)CALL(cel_close, server.fd);
+    }
 }
