@@ -123,6 +123,7 @@ def check_all():
         ("tests", "unit", "test_*.c"),
         ("examples", "", "*.c"),
         ("bench", "", "*.c"),
+        ("tools", "", "*.c"),
     ]:
         folder = ROOT / name
         yield from check_listed(folder / sub, pattern, folder)

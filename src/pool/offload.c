@@ -76,7 +76,8 @@ describe(const void *object, struct cel__text *text)
     cel__trace_put_address(text, code);
 }
 
-static const struct cel__awaited awaited_call = {.describe = describe};
+static const struct cel__awaited awaited_call = {.what = "a call",
+                                                 .describe = describe};
 
 /*
  * Wait for the job's end.  Returns 0, or a negative errno: then it was not

@@ -41,7 +41,8 @@ describe_op(const void *object, struct cel__text *text)
     cel__text_put(text, ")");
 }
 
-static const struct cel__awaited awaited_op = {.describe = describe_op};
+static const struct cel__awaited awaited_op = {.what = "an operation",
+                                               .describe = describe_op};
 
 static void
 wake_waiter(struct cel__op *op)

@@ -18,9 +18,9 @@
 #include "base/text.h"
 #include "coro/coro.h"
 
-/* A kind of object.  Any may be NULL. */
+/* A kind of object.  What comes after the words may be NULL. */
 struct cel__awaited {
-    /* In words, where it is the same for all of the kind. */
+    /* In words; debuggers tell the kinds by them. */
     const char *what;
     /* Put which one it is; without, its address is put. */
     void (*describe)(const void *object, struct cel__text *text);

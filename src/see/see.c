@@ -27,9 +27,13 @@
 #include "see/dump.h"
 #include "see/watchdog.h"
 
-static _Atomic(struct cel__worker *) workers[CEL__SEE_WORKERS];
-static atomic_size_t nworkers; /* places in use are below */
-static atomic_uint nlooking;   /* walks over the list */
+/* Debuggers look for these by name (tools/gdb/celadon.py), and where all is
+   compiled as one whole their names would go: hence not static. */
+__attribute__((used)) cel__see_place cel__see_workers[CEL__SEE_WORKERS];
+__attribute__((used))
+atomic_size_t cel__see_nworkers; /* places in use are below */
+
+static atomic_uint nlooking; /* walks over the list */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* Put `worker` in the list, if there is a place. */
@@ -38,13 +42,15 @@ enlist(struct cel__worker *worker)
 {
     for (size_t i = 0; i < CEL__SEE_WORKERS; i++) {
         struct cel__worker *none = NULL;
-        if (!atomic_compare_exchange_strong(&workers[i], &none, worker)) {
+        if (!atomic_compare_exchange_strong(&cel__see_workers[i], &none,
+                                            worker)) {
             continue;
         }
-        size_t n = atomic_load(&nworkers);
+        size_t n = atomic_load(&cel__see_nworkers);
         bool known = n > i;
         while (!known) {
-            known = atomic_compare_exchange_weak(&nworkers, &n, i + 1) ||
+            known = atomic_compare_exchange_weak(&cel__see_nworkers, &n,
+                                                 i + 1) ||
                     n > i;
         }
         return;
@@ -99,11 +105,12 @@ cel__see_opened(struct cel__worker *worker)
 void
 cel__see_closing(struct cel__worker *worker)
 {
-    size_t n = atomic_load(&nworkers);
+    size_t n = atomic_load(&cel__see_nworkers);
 
     for (size_t i = 0; i < n; i++) {
         struct cel__worker *self = worker;
-        (void)atomic_compare_exchange_strong(&workers[i], &self, NULL);
+        (void)atomic_compare_exchange_strong(&cel__see_workers[i], &self,
+                                             NULL);
     }
     while (atomic_load(&nlooking) != 0) {
         sched_yield();
@@ -113,12 +120,12 @@ cel__see_closing(struct cel__worker *worker)
 void
 cel__see_forked(struct cel__worker *worker)
 {
-    size_t n = atomic_load(&nworkers);
+    size_t n = atomic_load(&cel__see_nworkers);
 
     /* The threads of the others, and those who looked, exist no more. */
     for (size_t i = 0; i < n; i++) {
-        if (atomic_load(&workers[i]) != worker) {
-            atomic_store(&workers[i], NULL);
+        if (atomic_load(&cel__see_workers[i]) != worker) {
+            atomic_store(&cel__see_workers[i], NULL);
         }
     }
     atomic_store(&nlooking, 0);
@@ -132,9 +139,9 @@ cel__see_each(int (*fn)(struct cel__worker *worker, void *arg), void *arg)
     int code = 0;
 
     atomic_fetch_add(&nlooking, 1);
-    size_t n = atomic_load(&nworkers);
+    size_t n = atomic_load(&cel__see_nworkers);
     for (size_t i = 0; i < n && code == 0; i++) {
-        struct cel__worker *worker = atomic_load(&workers[i]);
+        struct cel__worker *worker = atomic_load(&cel__see_workers[i]);
         if (worker != NULL) {
             code = fn(worker, arg);
         }

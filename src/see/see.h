@@ -71,6 +71,11 @@ struct cel__see {
     struct cel__watched watched;
 };
 
+/* The list; NULL where a worker has closed.  For see.c and debuggers alone. */
+typedef _Atomic(struct cel__worker *) cel__see_place;
+extern cel__see_place cel__see_workers[CEL__SEE_WORKERS];
+extern atomic_size_t cel__see_nworkers;
+
 /* `worker` is open, or about to close: it answers no more. */
 void cel__see_opened(struct cel__worker *worker);
 void cel__see_closing(struct cel__worker *worker);
