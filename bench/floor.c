@@ -2,8 +2,11 @@
 /*
  * The floor: servers that do nothing but the system calls.
  *
- *     floor http PORT     accept4, recv, five sends, close per connection
- *     floor echo PORT     recv, send per message
+ *     floor http PORT         accept4, recv, five sends, close a connection
+ *     floor short PORT        the same with one send
+ *     floor echo PORT         recv, send a message
+ *     floor file PORT PATH    accept4, recv, send, sendfile, close: one
+ *                             connection after the other, blocking
  *
  * One thread, edge-triggered epoll, each descriptor registered once, no
  * parsing, no memory allocated per connection.  `http` makes the very calls
@@ -14,23 +17,30 @@
  * first here, so the bytes are mostly there already, and a connection that
  * never waits is never registered.
  *
- * Not here: a send that would block (answers are far smaller than a socket
- * buffer; such a connection is dropped), and any error but a lost peer.
+ * A file's MiB does not fit into a socket's buffer, so `file` waits for each;
+ * nothing can send one with fewer calls.
+ *
+ * Not here: another send that would block (answers are far smaller than a
+ * socket buffer; such a connection is dropped), and any error but a lost peer.
  */
 #include "tool/tool.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum {
     NEVENTS = 256,
     BACKLOG = 1024,
-    BUFFER = 65536
+    BUFFER = 65536,
+    FILE_SIZE = 1 << 20
 };
 
 /* What became of a connection after it was served. */
@@ -68,6 +78,21 @@ serve_http(int fd)
         if (!send_all(fd, answer[i], strlen(answer[i]))) {
             break;
         }
+    }
+    return DROP;
+}
+
+static enum verdict
+serve_short(int fd)
+{
+    static const char answer[] = "HTTP/1.0 200 OK\r\n\r\nhello";
+
+    ssize_t n = recv(fd, buffer, 1024, 0);
+    if (n < 0 && errno == EAGAIN) {
+        return KEEP;
+    }
+    if (n > 0) {
+        (void)send_all(fd, answer, sizeof(answer) - 1);
     }
     return DROP;
 }
@@ -127,6 +152,29 @@ accept_all(int epoll, int listener, serve_fn *serve)
     }
 }
 
+static _Noreturn void
+send_files(int listener, const char *path)
+{
+    static const char head[] = "HTTP/1.0 200 OK\r\n\r\n";
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (file < 0 || fcntl(listener, F_SETFL, 0) < 0) {
+        tool_die("%s", path);
+    }
+    for (;;) {
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        off_t at = 0;
+        if (recv(fd, buffer, 1024, 0) > 0 &&
+            send(fd, head, sizeof(head) - 1, MSG_MORE | MSG_NOSIGNAL) > 0) {
+            while (at < FILE_SIZE &&
+                   sendfile(fd, file, &at, FILE_SIZE - (size_t)at) > 0) {
+                continue;
+            }
+        }
+        (void)close(fd);
+    }
+}
+
 static void
 run(int listener, serve_fn *serve)
 {
@@ -148,16 +196,32 @@ run(int listener, serve_fn *serve)
     }
 }
 
+static serve_fn *
+find(const char *mode)
+{
+    return strcmp(mode, "http") == 0    ? serve_http
+           : strcmp(mode, "short") == 0 ? serve_short
+           : strcmp(mode, "echo") == 0  ? serve_echo
+                                        : NULL;
+}
+
 int
 main(int argc, char **argv)
 {
-    bool http = argc == 3 && strcmp(argv[1], "http") == 0;
+    bool files = argc == 4 && strcmp(argv[1], "file") == 0;
+    serve_fn *serve = argc == 3 ? find(argv[1]) : NULL;
 
-    if (!http && !(argc == 3 && strcmp(argv[1], "echo") == 0)) {
-        fprintf(stderr, "usage: floor http|echo PORT\n");
+    if (!files && serve == NULL) {
+        fprintf(stderr, "usage: floor http|short|echo PORT\n"
+                        "       floor file PORT PATH\n");
         return 2;
     }
     tool_raise_nofile();
-    int port = (int)tool_number("PORT", argv[2], 1, 65535);
-    run(tool_listen(port, BACKLOG), http ? serve_http : serve_echo);
+    (void)signal(SIGPIPE, SIG_IGN);
+    int listener = tool_listen((int)tool_number("PORT", argv[2], 1, 65535),
+                               BACKLOG);
+    if (files) {
+        send_files(listener, argv[3]);
+    }
+    run(listener, serve);
 }

@@ -254,6 +254,15 @@ def backends(language, samples):
     return language.table(names["HEAD"], names["rows"](samples))
 
 
+def net(language, samples):
+    names = program("bench/net.py")
+    found = names["present"](samples)
+    return language.table(
+        ["", *found],
+        [[language.label(row[0]), *row[1:]]
+         for row in names["rows"](samples, found)])
+
+
 # Name: (file under build/, what makes the table).
 TABLES = {
     "showtime": ("showtime/results.csv", showtime),
@@ -263,6 +272,7 @@ TABLES = {
     "echo": ("bench-results/echo.csv", echo),
     "core": ("bench-results/core.csv", core),
     "backends": ("bench-results/backends.csv", backends),
+    "net": ("bench-results/net.csv", net),
 }
 
 

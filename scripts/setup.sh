@@ -11,7 +11,7 @@ declare -A packages=(
     [cross]="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
     [test]="strace gdb binutils openssl"
     [demo]="apache2-utils wrk util-linux strace libst-dev golang-go g++
-            libboost-fiber-dev"
+            libboost-fiber-dev liburing-dev libuv1-dev"
     [interpreter]="dpkg-dev libssl-dev zlib1g-dev libffi-dev libbz2-dev
                    liblzma-dev libsqlite3-dev libreadline-dev"
     [matrix]="debootstrap"

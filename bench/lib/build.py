@@ -43,9 +43,10 @@ def program(path: str) -> Path:
 
 def peer(command: list[str]) -> Path:
     """What `command` compiles from its one source in bench/peers/."""
-    source = next(word for word in command if word.startswith('meet.'))
+    folder = ROOT / 'bench' / 'peers'
+    source = next(word for word in command if (folder / word).is_file())
     out = BUILD / 'bench-peers' / source.replace('.', '_')
-    path = ROOT / 'bench' / 'peers' / source
+    path = folder / source
     if out.exists() and out.stat().st_mtime > path.stat().st_mtime:
         return out
     out.parent.mkdir(parents=True, exist_ok=True)
