@@ -76,6 +76,24 @@ TEST(hello_talks)
                     "(the end)\n");
 }
 
+TEST(commands_run_together)
+{
+    char text[512];
+    char command[640];
+
+    /* Each waits for the other, through a pipe. */
+    expect("together",
+           "'mkfifo /tmp/celadon-$PPID; echo ping >/tmp/celadon-$PPID' "
+           "'until [ -p /tmp/celadon-$PPID ]; do sleep .01; done; "
+           "cat /tmp/celadon-$PPID; rm /tmp/celadon-$PPID'",
+           text, sizeof(text));
+    CHECK(strstr(text, "\nping\n") != NULL);
+    (void)snprintf(command, sizeof(command), "'%s' 'exit 3' true",
+                   path_of("together"));
+    CHECK_EQ(run(command, text, sizeof(text)), 1);
+    CHECK_STR(text, "$ exit 3\n(status 3)\n$ true\n");
+}
+
 TEST(echo_answers_everyone_at_once)
 {
     char port[16];

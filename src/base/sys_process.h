@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The system calls of sys.h that are about other processes.
+ *
+ * What the C library of some supported systems does not wrap is called by its
+ * number, which for these is the same on every architecture.
+ *
+ * Threads: any.
+ */
+#ifndef CEL_SYS_PROCESS_H
+#define CEL_SYS_PROCESS_H
+
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/sys_call.h"
+
+#define CEL__NR_PIDFD_SEND_SIGNAL 424
+#define CEL__NR_PIDFD_OPEN        434
+#define CEL__NR_CLOSE_RANGE       436
+
+#define CEL__CLONE_PIDFD 0x1000 /* CLONE_PIDFD, Linux 5.2 */
+#define CEL__P_PIDFD     3      /* P_PIDFD, Linux 5.4 */
+
+/* By number, without a fault point: also in a child that shares our memory,
+   where neither dice nor a sanitizer's tables may be touched. */
+static inline long
+cel__sys_bare(long number, long a, long b, long c, long d)
+{
+    long n = syscall(number, a, b, c, d);
+
+    return n == -1 ? -errno : n;
+}
+
+/* The child runs `fn` on the stack that ends at `top`, with our memory, and
+   we go on when it has called exec or ended.  Returns its number. */
+static inline int
+cel__sys_vfork(int (*fn)(void *arg), void *top, void *arg, int *pidfd)
+{
+    const int flags = CLONE_VM | CLONE_VFORK | CEL__CLONE_PIDFD | SIGCHLD;
+    int pid;
+
+    CEL__SYS(pid, clone, (fn, top, flags, arg, pidfd));
+    return pid;
+}
+
+static inline int
+cel__sys_pidfd_open(pid_t pid)
+{
+    return (int)cel__sys_bare(CEL__NR_PIDFD_OPEN, pid, 0, 0, 0);
+}
+
+/* Returns 0, and then info->si_pid is 0 where WNOHANG found nobody. */
+static inline int
+cel__sys_waitid(int type, int id, siginfo_t *info, int options)
+{
+    int err;
+
+    info->si_pid = 0;
+    CEL__SYS(err, waitid, ((idtype_t)type, (id_t)id, info, options));
+    return err;
+}
+
+static inline int
+cel__sys_pidfd_send_signal(int pidfd, int signal)
+{
+    int err = -cel__fault("pidfd_send_signal");
+
+    return err != 0 ? err
+                    : (int)cel__sys_bare(CEL__NR_PIDFD_SEND_SIGNAL, pidfd,
+                                         signal, 0, 0);
+}
+
+static inline int
+cel__sys_kill(pid_t pid, int signal)
+{
+    int err;
+
+    CEL__SYS(err, kill, (pid, signal));
+    return err;
+}
+
+/* The mask of the calling thread. */
+static inline void
+cel__sys_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+    (void)pthread_sigmask(how, set, old);
+}
+
+/*
+ * write(2) without SIGPIPE, which is not raised, or, where it was blocked and
+ * pending already, stays so.  Of the calling thread, which is where the kernel
+ * sends it.
+ */
+static inline ssize_t
+cel__sys_quietly(ssize_t (*fn)(void *arg), void *arg)
+{
+    static const struct timespec at_once;
+    sigset_t pipe_only;
+    sigset_t before;
+    sigset_t pending;
+
+    sigemptyset(&pipe_only);
+    sigaddset(&pipe_only, SIGPIPE);
+    sigemptyset(&pending);
+    (void)sigpending(&pending);
+    if (sigismember(&pending, SIGPIPE)) {
+        return fn(arg);
+    }
+    cel__sys_sigmask(SIG_BLOCK, &pipe_only, &before);
+    ssize_t n = fn(arg);
+    if (n == -EPIPE) {
+        while (sigtimedwait(&pipe_only, NULL, &at_once) == -1 &&
+               errno == EINTR) {}
+    }
+    cel__sys_sigmask(SIG_SETMASK, &before, NULL);
+    return n;
+}
+
+#endif
