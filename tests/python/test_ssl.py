@@ -129,7 +129,8 @@ def test_a_handshake_that_never_comes_times_out(run):
     run(
         """
 listener = socket.create_server(("127.0.0.1", 0))
-c = socket.create_connection(listener.getsockname(), timeout=0.05)
+c = socket.create_connection(listener.getsockname())
+c.settimeout(0.05)
 try:
     CLIENT.wrap_socket(c, server_hostname="localhost")
 except TimeoutError as error:
