@@ -23,6 +23,7 @@
 #include "celadon/run.h"
 #include "celadon/scope.h"
 #include "celadon/see.h"
+#include "celadon/signals.h"
 #include "celadon/stream.h"
 #include "celadon/sync.h"
 #include "celadon/transfer.h"
