@@ -9,6 +9,7 @@
 
 #include "celadon/chan.h"
 #include "celadon/net.h"
+#include "celadon/sync.h"
 #include "coros.h"
 
 #define SOON cel_after(CEL_MSEC)
@@ -127,24 +128,29 @@ sleep_in_scope(void *arg)
 }
 
 static void
-sleep_long_enough(void *arg)
+wait_without_scope(void *arg)
 {
-    (void)arg;
-    CHECK_EQ(cel_sleep(cel_after(3 * CEL_MSEC)), 0);
+    cel_event *over = arg;
+
+    CHECK_EQ(cel_event_wait(over, CEL_FOREVER), 0);
 }
 
 static int
 others(void *arg)
 {
     cel_scope scope;
+    cel_event *over;
 
     (void)arg;
+    CHECK_EQ(cel_event_open(&over), 0);
     CHECK_EQ(cel_scope_enter(&scope, SOON), 0);
-    cel_coro *unbound = go(sleep_long_enough, NULL);
+    cel_coro *unbound = go(wait_without_scope, over);
     cel_coro *cancelled = go(sleep_in_scope, NULL);
     CHECK_EQ(cel_join(unbound, CEL_FOREVER), -ETIMEDOUT);
     CHECK_EQ(cel_scope_leave(&scope), -ETIMEDOUT);
+    cel_event_set(over);
     join(unbound);
+    cel_event_close(over);
     cel_cancel(cancelled);
     join(cancelled);
     return 0;
