@@ -12,29 +12,8 @@
 #include <sys/un.h>
 
 #include "base/log.h"
-#include "celadon/run.h"
+#include "coros.h"
 #include "sockets.h"
-
-static void
-run(int (*fn)(void *arg))
-{
-    CHECK_EQ(cel_run(fn, NULL, NULL), 0);
-}
-
-static cel_coro *
-go(void (*fn)(void *arg), void *arg)
-{
-    cel_coro *coro;
-
-    CHECK_EQ(cel_go(&coro, fn, arg), 0);
-    return coro;
-}
-
-static void
-join(cel_coro *coro)
-{
-    CHECK_EQ(cel_join(coro, cel_after(8 * CEL_SEC)), 0);
-}
 
 /* A moment that is only reached where something hangs. */
 static cel_time
@@ -363,7 +342,7 @@ no_descriptors(void *arg)
     CHECK_GE(client, 0);
     (void)use_up(dups);
     coro = go(accept_one, &acceptor);
-    CHECK_EQ(cel_sleep(cel_after(CEL_MSEC)), 0);
+    settle();
     CHECK_EQ(cel_close(acceptor.listener), 0);
     join(coro);
     CHECK_EQ(acceptor.conn, -ECANCELED);
