@@ -27,5 +27,6 @@
 #include "celadon/stream.h"
 #include "celadon/sync.h"
 #include "celadon/transfer.h"
+#include "celadon/watch.h"
 
 #endif
