@@ -41,6 +41,7 @@ SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`\"])|(?<=\.\))\s+(?=[A-Z`])")
 SUSPENDS = re.compile(r"[Ss]uspend|Does not return")
 # Whose errors a call has too: "or as close(2)", "as for all, and as recv(2)".
 LIKE = re.compile(r"(?:[Rr]eturns|and|or|others|errno:|E[A-Z]+,) as "
+                  r"(?:for all,? )?"
                   r"(\w+\(\d?\)(?:(?:,| and|, and) \w+\(\d?\))*)")
 ROW = re.compile(r"^  (\S.*?)(?:  +(\S.*))?$")
 SPECIAL = re.compile(
@@ -246,7 +247,7 @@ def joined(parts):
 
 def whole(header):
     """A header's comment, and that of one whose words hold there too."""
-    other = re.search(r"What (\w+)\.h says holds here", header.text)
+    other = re.search(r"What (\w+)\.h says\b[^.]*holds here", header.text)
     path = headers_of.INCLUDE / f"{other[1]}.h" if other else None
     return header.text + ("\n\n" + headers_of.parse(path).text
                           if path else "")

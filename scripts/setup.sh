@@ -7,7 +7,7 @@ declare -A packages=(
     [build]="meson ninja-build pkg-config libc-ares-dev
              systemtap-sdt-dev"
     [check]="clang clang-format-14 clang-tidy-14 g++ shellcheck codespell
-             valgrind binutils spin mandoc abigail-tools"
+             valgrind binutils spin mandoc abigail-tools gcovr"
     [cross]="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
     [test]="strace gdb binutils openssl"
     [demo]="apache2-utils wrk util-linux strace libst-dev golang-go g++

@@ -68,7 +68,8 @@ CEL_API int cel_dump_on_signal(int signo);
  * first runs coroutines.
  *
  * Does not suspend.  Returns 0 (where it runs already it has a new limit),
- * -EINVAL (less than a millisecond), or -EAGAIN (no more threads).
+ * -EINVAL (less than a millisecond), -EAGAIN (no more threads), or as
+ * sigaction(2).
  */
 CEL_API int cel_watchdog_start(int64_t limit_ns);
 

@@ -9,7 +9,7 @@
  *
  * Threads: see forsake.h.
  *
- * Tests: tests/python/test_fork.py
+ * Tests: unit/test_worker_fork.c, python/test_fork.py
  */
 #include "sched/forsake.h"
 

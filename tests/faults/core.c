@@ -181,6 +181,11 @@ SCENARIO(see)
     if (CALL(cel_go, &coro, nap, NULL) == 0) {
         (void)CALL(cel_yield);
         (void)CALL(cel_dump, fd, 0);
+        cel_stats stats = {.size = sizeof(stats)};
+        MUST(CALL(cel_stats_get, &stats) == 0 && stats.alive == 2);
+        if (CALL(cel_watchdog_start, 3600 * CEL_SEC) == 0) {
+            DO(cel_watchdog_stop);
+        }
         DO(cel_cancel, coro);
         finish(coro);
     }

@@ -52,6 +52,9 @@ static struct scenario *scenarios;
 static struct kept *kept;
 static struct kept base = {LONG_MAX, LONG_MAX}; /* without a fault */
 
+/* Where coverage is measured: what exit() would write. */
+void __gcov_dump(void) __attribute__((weak));
+
 static atomic_long nblocks; /* allocated and not freed; any thread */
 
 /* The linker has all of the engine's and the scenarios' calls come here
@@ -213,6 +216,9 @@ run_in_child(struct scenario *scenario, const char *fault, int output)
             break;
         }
         (void)usleep(1000);
+    }
+    if (__gcov_dump != NULL) {
+        __gcov_dump();
     }
     _exit(0);
 }

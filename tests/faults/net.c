@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Faults in sockets and pipes. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -261,6 +263,51 @@ SCENARIO(burst)
         }
         if (n < 0) {
             (void)CALL(cel_close, server.fd); /* resets who dials */
+            server.fd = -1;
+        }
+        finish(coro);
+    }
+    if (server.fd >= 0) {
+        (void)CALL(cel_close, server.fd);
+    }
+}
+
+static void
+dial_name(void *arg)
+{
+    struct server *server = arg;
+    char where[CEL_ADDR_TEXT];
+
+    (void)snprintf(where, sizeof(where), "localhost:%d",
+                   ntohs(((struct sockaddr_in *)&server->addr)->sin_port));
+    int fd = CALL(cel_dial, where, NULL, soon());
+    if (fd < 0) {
+        (void)CALL(cel_close, server->fd); /* who accepts waits in vain */
+        server->fd = -1;
+        return;
+    }
+    (void)CALL(cel_close, fd);
+}
+
+SCENARIO(dial)
+{
+    struct server server;
+    cel_coro *coro;
+
+    server.fd = CALL(cel_listen_at, "127.0.0.1:0", 0, 0, soon());
+    if (server.fd < 0) {
+        return;
+    }
+    server.addrlen = sizeof(server.addr);
+    MUST(getsockname(server.fd, (struct sockaddr *)&server.addr,
+                     &server.addrlen) == 0);
+    if (CALL(cel_go, &coro, dial_name, &server) == 0) {
+        int fd = CALL(cel_accept, server.fd, NULL, NULL, soon());
+        if (fd >= 0) {
+            (void)CALL(cel_close, fd);
+        }
+        else {
+            (void)CALL(cel_close, server.fd);
             server.fd = -1;
         }
         finish(coro);

@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/sanitize.h"
 #include "io/loop.h"
 #include "ops.h"
 #include "sockets.h"
@@ -93,6 +94,9 @@ forbid(uint32_t action)
 
     if (tap_valgrind()) {
         SKIP("valgrind does not let a child share its memory");
+    }
+    if (CEL__TSAN) {
+        SKIP("ThreadSanitizer can't follow a child that shares its memory");
     }
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) {
