@@ -152,6 +152,23 @@ read_until(const struct other *other, const char *word)
     }
 }
 
+/* Wait until it has nothing to do, and so is where it waits. */
+static void
+wait_until_asleep(const struct other *other)
+{
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)other->pid);
+    do {
+        (void)usleep(1000);
+        FILE *file = fopen(path, "re");
+        CHECK(file != NULL);
+        size_t len = fread(said, 1, sizeof(said) - 1, file);
+        said[len] = '\0';
+        (void)fclose(file);
+    } while (strstr(said, ") S ") == NULL);
+}
+
 static void
 end_other(const struct other *other)
 {
@@ -202,8 +219,7 @@ TEST(of_any_other_gdb_reads_it)
 
     struct other other = start_other("0");
     read_until(&other, "ready");
-    /* A moment, to be where it waits. */
-    (void)usleep(100000);
+    wait_until_asleep(&other);
     (void)snprintf(line, sizeof(line),
                    "CELADON_GDB=%s timeout 100 %s dump %d </dev/null 2>&1",
                    CEL__GDB_SOURCE, CEL__COMMAND, (int)other.pid);
