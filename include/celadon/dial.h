@@ -32,8 +32,9 @@ extern "C" {
  *   -EINVAL  `host` is NULL, or has no form of the above
  *   -ENOENT  no such host or service
  *   -EAGAIN  the name servers can't tell now
- *   others   as for all, cel_resolve() and cel_connect(): where all addresses
- *            fail, of the first that was reached, or else of the first
+ *   others   as for all, and as cel_resolve() and cel_connect().  Where all
+ *            addresses fail: of the first that was reached, or else of the
+ *            first
  */
 CEL_API CEL_NODISCARD int cel_dial(const char *host, const char *service,
                                    cel_time deadline);

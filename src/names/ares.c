@@ -75,6 +75,7 @@ struct resolver {
     size_t nasked;             /* length of `asked` */
     size_t nwaiting;           /* coroutines that wait for an answer */
     struct cel__coro *service; /* or NULL: nothing to do */
+    int why;                   /* what a cancelled question is told */
     bool renewing;             /* what ends now is to be asked again */
     bool impatient;            /* one batch more than the window */
     struct cel__watches watches;
@@ -188,6 +189,9 @@ answered(void *arg, int status, int timeouts, struct ares_addrinfo *found)
     if (self->renewing && code == -ECANCELED && question->wait != NULL) {
         cel__list_append(&self->todo, &question->link);
         return;
+    }
+    if (status == ARES_ECANCELLED) {
+        code = self->why;
     }
     if (code == 0 && (found == NULL || found->nodes == NULL)) {
         code = -ENOENT;
@@ -303,9 +307,11 @@ fail_all(struct resolver *self, int code)
 {
     struct question *question;
 
+    self->why = code;
     if (self->channel != NULL) {
         ares_cancel(self->channel);
     }
+    self->watches.lost = false;
     while ((question = first(&self->todo)) != NULL) {
         cel__list_remove(&question->link);
         self->nwaiting--;
@@ -401,7 +407,11 @@ turn(struct resolver *self)
     if (self->nwaiting == 0) {
         return 0;
     }
-    if (cel__watch_arm(&self->watches) || may_ask(self)) {
+    bool ready = cel__watch_arm(&self->watches);
+    if (self->watches.lost) {
+        return -ENOMEM;
+    }
+    if (ready || may_ask(self)) {
         (void)cel__yield(self->worker);
         return 0;
     }

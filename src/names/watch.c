@@ -106,6 +106,7 @@ cel__watch_set(struct cel__watches *watches, int fd, uint32_t events)
     if (watch == NULL) {
         watch = add(watches, fd);
         if (watch == NULL) {
+            watches->lost = true;
             return;
         }
     }
@@ -133,6 +134,7 @@ cel__watch_arm(struct cel__watches *watches)
                 .waiter = watch,
             };
             int n = cel__loop_submit(&watches->worker->loop, &watch->op);
+            watches->lost |= n < 0;
             watch->ready = n > 0 && watch->op.result > 0
                                ? (uint32_t)watch->op.result
                                : 0;

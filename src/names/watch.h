@@ -21,6 +21,8 @@ struct cel__watches {
     struct cel__worker *worker;
     struct cel__coro *listener; /* is woken when one is ready; or NULL */
     struct cel__link all;       /* those of descriptors that are open */
+    bool lost; /* memory was short: one is not waited for.  Who gives up on
+                  all clears it */
 };
 
 void cel__watch_init(struct cel__watches *watches, struct cel__worker *worker);
@@ -28,8 +30,7 @@ void cel__watch_init(struct cel__watches *watches, struct cel__worker *worker);
 /*
  * From now on `fd`, non-blocking, is waited for until it is ready for one of
  * `events`, by cel__watch_arm(); 0: not any more, it is about to be closed.
- * May be called from what cel__watch_take() led to.  Where memory is short it
- * is not waited for.
+ * May be called from what cel__watch_take() led to.
  */
 void cel__watch_set(struct cel__watches *watches, int fd, uint32_t events);
 
