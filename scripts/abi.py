@@ -25,6 +25,9 @@ AGREED = ROOT / "tests" / "abi"
 TYPES = AGREED / f"celadon-{platform.machine()}.abi"
 VALUES = AGREED / "values.txt"
 
+# TLS is a library of its own, but agreed on with the rest.
+INCLUDES = ["#include <celadon.h>", "#include <celadon/tls.h>"]
+
 
 def run(*command):
     return subprocess.run(command, check=True, capture_output=True,
@@ -33,7 +36,7 @@ def run(*command):
 
 def make(headers, folder):
     """Compile the empty library; return what abidw says of it."""
-    lines = ["#include <celadon.h>"]
+    lines = [*INCLUDES]
     for call in (call for header in headers for call in header.calls):
         lines += [f"{call.returns} {call.name}({', '.join(call.arguments)})",
                   "{ __builtin_unreachable(); }"]
@@ -50,7 +53,7 @@ def make(headers, folder):
 
 def values(headers, folder):
     """The values of constants, one a line."""
-    lines = ["#include <celadon.h>", "#include <stdio.h>", "int main(void) {"]
+    lines = [*INCLUDES, "#include <stdio.h>", "int main(void) {"]
     for header in headers:
         for name in (name for names, _ in header.constants
                      for name, _ in names):

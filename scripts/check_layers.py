@@ -20,6 +20,7 @@ LAYERS = [
     ["sched", "see"],
     ["net", "os", "sync", "pool"],
     ["stream", "names"],
+    ["tls"],
     ["hook"],
 ]
 RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}

@@ -57,9 +57,12 @@ def check_example(name, text, build, folder, runs=True):
     file, program = folder / f"{name}.c", folder / name
     file.write_text(source)
     library = build / "src"
+    linked = ["-lceladon"]
+    if name == "celadon_tls":
+        linked.insert(0, "-lceladon-tls")
     made = subprocess.run(
         ["cc", *FLAGS, str(file), "-o", str(program), f"-L{library}",
-         "-lceladon", "-pthread", f"-Wl,-rpath,{library}"],
+         *linked, "-pthread", f"-Wl,-rpath,{library}"],
         capture_output=True, text=True)
     if made.returncode != 0:
         yield f"the example of {name} does not compile:\n{made.stderr}"

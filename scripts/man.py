@@ -210,6 +210,13 @@ def tables(text):
     return found
 
 
+def library_of(header):
+    """The library that a header's calls are in."""
+    if header.name == "tls":
+        return "Celadon (libceladon-tls, -lceladon-tls -lceladon)"
+    return "Celadon (libceladon, -lceladon)"
+
+
 def split_contract(contract):
     """A contract's description, its word on suspending, and its returns."""
     described, suspends, returns = [], [], []
@@ -320,7 +327,7 @@ def call_page(call, header, base, known, date):
     page.section("NAME")
     page.add(f".Nm {call.name}", f".Nd {brief(call.contract)}")
     page.section("LIBRARY")
-    page.add("Celadon (libceladon, -lceladon)")
+    page.add(library_of(header))
     synopsis(page, header, [call])
     page.section("DESCRIPTION")
     page.blocks(described or call.contract)
@@ -364,7 +371,7 @@ def header_page(header, known, date):
     page.section("NAME")
     page.add(f".Nm {page.name}", f".Nd {title(header)}")
     page.section("LIBRARY")
-    page.add("Celadon (libceladon, -lceladon)")
+    page.add(library_of(header))
     synopsis(page, header, header.calls)
     page.section("DESCRIPTION")
     page.blocks(header.text)

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 declare -A packages=(
-    [build]="meson ninja-build pkg-config libc-ares-dev
+    [build]="meson ninja-build pkg-config libc-ares-dev libssl-dev
              systemtap-sdt-dev"
     [check]="clang clang-format-14 clang-tidy-14 g++ shellcheck codespell
              valgrind binutils spin mandoc abigail-tools gcovr"

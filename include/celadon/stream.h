@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Buffered streams: lines and records over a socket, a pipe, or anything that
- * can receive and send bytes (see cel_stream_open_over(); TLS is one).
+ * Buffered streams: lines and records over whatever receives and sends.
+ *
+ * They stand on a socket, a pipe, a connection of TLS (tls.h), or on calls of
+ * the program's own (cel_stream_open_over()).
  *
  * Reading and writing are apart: one coroutine may read while another writes.
  * Of several that read, or several that write, each is served in its turn and
