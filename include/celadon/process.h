@@ -66,7 +66,8 @@ typedef struct cel_process_options {
     size_t nkeep;           /**< how many */
 } cel_process_options;
 
-/** Fill `options` with the defaults: all NULL, 0 and CEL_STDIO_INHERIT. */
+/** Fill `options` with the defaults: all NULL, 0 and CEL_STDIO_INHERIT.
+    Does not suspend. */
 CEL_API void cel_process_options_init(cel_process_options *options);
 
 /**
@@ -198,7 +199,8 @@ CEL_API CEL_NODISCARD int cel_process_communicate(
  * killed, with its group if it leads one.  With `options` NULL all three
  * standard streams are pipes.
  *
- * Suspends.  Returns 0, or as those two; `*output` is filled in either way.
+ * Suspends.  Returns 0, or as cel_process_spawn() and
+ * cel_process_communicate(); `*output` is filled in either way.
  */
 CEL_API CEL_NODISCARD int cel_process_run(const char *const argv[],
                                           const cel_process_options *options,
