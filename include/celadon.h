@@ -10,6 +10,7 @@
 #include "celadon/base.h"
 #include "celadon/chan.h"
 #include "celadon/dial.h"
+#include "celadon/embed.h"
 #include "celadon/file.h"
 #include "celadon/gen.h"
 #include "celadon/group.h"

@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/fork.h"
 #include "base/probe.h"
+#include "io/epoll.h"
 #include "io/fileop.h"
 #include "io/op.h"
 
@@ -200,6 +201,14 @@ cel__loop_forget(struct cel__loop *loop, int fd, int result)
         cel__loop_after_fork(loop) == 0) {
         loop->backend->forget(loop, fd, result);
     }
+}
+
+int
+cel__loop_fd(const struct cel__loop *loop)
+{
+    const struct cel__epoll *state = loop->state;
+
+    return loop->backend == &cel__epoll_backend ? state->epoll : -EOPNOTSUPP;
 }
 
 void

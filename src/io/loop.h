@@ -93,6 +93,13 @@ bool cel__loop_owns(const struct cel__loop *loop, int fd);
  */
 void cel__loop_forget(struct cel__loop *loop, int fd, int result);
 
+/*
+ * A descriptor that is readable when a poll would not sleep, for somebody
+ * else's loop; not after a fork, before the next poll.  Returns -EOPNOTSUPP
+ * where the backend is not epoll.
+ */
+int cel__loop_fd(const struct cel__loop *loop);
+
 /* Let a poll that sleeps return.  Any thread. */
 void cel__loop_wake(struct cel__loop *loop);
 

@@ -88,10 +88,10 @@ end_all(struct cel__run *run)
 }
 
 int
-cel_run(int (*fn)(void *arg), void *arg, const cel_options *given)
+cel__run_open(struct cel__run *run, const cel_options *given,
+              const char *backend)
 {
     struct cel__worker_options how = {0};
-    struct cel__run run = {0};
     cel_options options;
 
     int err = read_options(&options, given);
@@ -99,22 +99,40 @@ cel_run(int (*fn)(void *arg), void *arg, const cel_options *given)
         return err;
     }
     how.stack_size = options.stack_size;
-    how.backend = options.backend;
-    err = cel__worker_open(&run.worker, &how);
+    how.backend = backend != NULL ? backend : options.backend;
+    err = cel__worker_open(&run->worker, &how);
     if (err < 0) {
         return err;
     }
-    run.worker->run = &run;
-    run.root.coro.worker = run.worker;
-    run.root.is_root = true;
-    cel__slab_init(&run.coros, sizeof(struct cel_coro));
-    cel__slab_init(&run.gens, sizeof(struct cel_gen));
+    run->worker->run = run;
+    run->root.coro.worker = run->worker;
+    run->root.is_root = true;
+    cel__slab_init(&run->coros, sizeof(struct cel_coro));
+    cel__slab_init(&run->gens, sizeof(struct cel_gen));
+    return 0;
+}
+
+void
+cel__run_close(struct cel__run *run)
+{
+    cel__local_leave(&run->root);
+    end_all(run);
+    cel__worker_close(run->worker);
+    cel__slab_fini(&run->gens);
+    cel__slab_fini(&run->coros);
+}
+
+int
+cel_run(int (*fn)(void *arg), void *arg, const cel_options *given)
+{
+    struct cel__run run = {0};
+
+    int err = cel__run_open(&run, given, NULL);
+    if (err < 0) {
+        return err;
+    }
     int result = fn(arg);
-    cel__local_leave(&run.root);
-    end_all(&run);
-    cel__worker_close(run.worker);
-    cel__slab_fini(&run.gens);
-    cel__slab_fini(&run.coros);
+    cel__run_close(&run);
     return result;
 }
 

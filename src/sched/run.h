@@ -56,7 +56,19 @@ struct cel__run {
     struct cel_coro root;   /* the handle of worker->root, which it is not */
     size_t nunstarted;      /* generators that nobody has asked yet */
     bool ending;            /* the root waits for the others to end */
+    bool embedded;          /* it is the head of embed.c's, not of cel_run() */
 };
+
+/*
+ * Let the calling thread run coroutines: what cel_run() does before it calls.
+ * `run` is zeroed; `backend` NULL: as `options` say.  Returns as cel_run(); on
+ * error nothing is held.
+ */
+int cel__run_open(struct cel__run *run, const cel_options *options,
+                  const char *backend);
+
+/* What it does after; suspends until all coroutines have ended. */
+void cel__run_close(struct cel__run *run);
 
 /* The calling thread's run, or NULL. */
 struct cel__run *cel__run_current(void);

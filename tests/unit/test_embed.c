@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Coroutines inside a loop of somebody else's: here one around poll(2).
+ */
+#include "celadon/embed.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdint.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "celadon/net.h"
+#include "celadon/pool.h"
+#include "coros.h"
+
+/* How long poll(2) may wait by what the deadline says. */
+static int
+milliseconds(cel_time until)
+{
+    if (until == CEL_FOREVER) {
+        return -1;
+    }
+    cel_time left = until - cel_now();
+    return left <= 0 ? 0 : (int)(left / CEL_MSEC + 1);
+}
+
+/* One round of the other loop. */
+static void
+turn(void)
+{
+    struct pollfd ours = {.fd = cel_embed_fd(), .events = POLLIN};
+
+    CHECK_GE(ours.fd, 0);
+    CHECK_GE(poll(&ours, 1, milliseconds(cel_embed_deadline())), 0);
+    CHECK_EQ(cel_embed_turn(), 0);
+}
+
+static int ndone;
+
+/* Take turns until nothing is left to do; a hard build may run the caller
+   ahead of others that are ready. */
+static void
+quieten(void)
+{
+    while (cel_embed_deadline() == CEL_AT_ONCE) {
+        CHECK_EQ(cel_embed_turn(), 0);
+    }
+    CHECK_EQ(cel_embed_deadline(), CEL_FOREVER);
+}
+
+static void
+sleeper(void *arg)
+{
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(cel_sleep(cel_after((intptr_t)arg * (CEL_MSEC / 4))), 0);
+    }
+    ndone++;
+}
+
+static void
+reader(void *arg)
+{
+    char byte;
+
+    CHECK_EQ(cel_read((int)(intptr_t)arg, &byte, 1, CEL_FOREVER), 1);
+    CHECK_EQ(byte, 'x');
+    ndone++;
+}
+
+static void
+writer(void *arg)
+{
+    CHECK_EQ(cel_sleep(cel_after(CEL_MSEC)), 0);
+    CHECK_EQ(cel_write((int)(intptr_t)arg, "x", 1, CEL_FOREVER), 1);
+    ndone++;
+}
+
+TEST(timers_and_descriptors_wake_the_other_loop)
+{
+    int fds[2];
+
+    CHECK_EQ(cel_embed_open(NULL), 0);
+    CHECK_EQ(cel_pipe(fds), 0);
+    for (intptr_t i = 0; i < 20; i++) {
+        CHECK_EQ(cel_go(NULL, sleeper, (void *)i), 0);
+    }
+    CHECK_EQ(cel_go(NULL, reader, (void *)(intptr_t)fds[0]), 0);
+    CHECK_EQ(cel_go(NULL, writer, (void *)(intptr_t)fds[1]), 0);
+    CHECK_EQ(cel_embed_deadline(), CEL_AT_ONCE);
+    while (ndone < 22) {
+        turn();
+    }
+    quieten();
+    (void)cel_close(fds[0]);
+    (void)cel_close(fds[1]);
+    CHECK_EQ(cel_embed_close(), 0);
+}
+
+static int
+blocking_call(void *arg)
+{
+    (void)arg;
+    (void)usleep(2000);
+    return 7;
+}
+
+static void
+offloader(void *arg)
+{
+    int result = 0;
+
+    (void)arg;
+    CHECK_EQ(cel_offload(&result, blocking_call, NULL, NULL, CEL_FOREVER), 0);
+    CHECK_EQ(result, 7);
+    ndone++;
+}
+
+TEST(messages_of_other_threads_wake_the_other_loop_once)
+{
+    CHECK_EQ(cel_embed_open(NULL), 0);
+    for (int i = 1; i <= 10; i++) {
+        CHECK_EQ(cel_go(NULL, offloader, NULL), 0);
+        while (ndone < i) {
+            turn();
+        }
+        /* It is served, and does not wake for ever. */
+        struct pollfd ours = {.fd = cel_embed_fd(), .events = POLLIN};
+        CHECK_EQ(cel_embed_turn(), 0);
+        quieten();
+        CHECK_EQ(poll(&ours, 1, 0), 0);
+    }
+    CHECK_EQ(cel_embed_close(), 0);
+}
+
+static void
+busy(void *arg)
+{
+    while (cel_yield() == 0) {
+        ++*(int *)arg;
+    }
+}
+
+TEST(a_turn_lets_each_run_and_comes_back)
+{
+    int nturns = 0;
+
+    CHECK_EQ(cel_embed_open(NULL), 0);
+    CHECK_EQ(cel_go(NULL, busy, &nturns), 0);
+    for (int i = 0; i < 100; i++) {
+        CHECK_EQ(cel_embed_deadline(), CEL_AT_ONCE);
+        CHECK_EQ(cel_embed_turn(), 0);
+    }
+    CHECK_GE(nturns, CEL__HARD ? 5 : 99);
+    CHECK_EQ(cel_embed_close(), 0);
+}
+
+static void
+waits_to_be_cancelled(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(cel_sleep(CEL_FOREVER), -ECANCELED);
+    CHECK_EQ(cel_embed_turn(), -EPERM);
+    CHECK_EQ(cel_embed_fd(), -EPERM);
+    CHECK_EQ(cel_embed_close(), -EPERM);
+    CHECK_EQ(cel_embed_deadline(), CEL_FOREVER);
+    ndone++;
+}
+
+TEST(closing_cancels_what_is_there)
+{
+    for (int i = 1; i <= 3; i++) {
+        CHECK_EQ(cel_embed_open(NULL), 0);
+        CHECK_EQ(cel_embed_open(NULL), -EALREADY);
+        CHECK_EQ(cel_go(NULL, waits_to_be_cancelled, NULL), 0);
+        CHECK_EQ(cel_embed_turn(), 0);
+        CHECK_EQ(cel_embed_close(), 0);
+        CHECK_EQ(ndone, i);
+    }
+}
+
+static int
+inside_a_run(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(cel_embed_open(NULL), -EALREADY);
+    CHECK_EQ(cel_embed_turn(), -EPERM);
+    CHECK_EQ(cel_embed_close(), -EPERM);
+    return 0;
+}
+
+TEST(what_was_not_opened_is_refused)
+{
+    cel_options options;
+
+    CHECK_EQ(cel_embed_fd(), -EPERM);
+    CHECK_EQ(cel_embed_turn(), -EPERM);
+    CHECK_EQ(cel_embed_close(), -EPERM);
+    CHECK_EQ(cel_embed_deadline(), CEL_FOREVER);
+    run(inside_a_run);
+    cel_options_init(&options);
+    options.backend = "poll";
+    CHECK_EQ(cel_embed_open(&options), -EINVAL);
+    options.backend = "epoll";
+    options.size = 1;
+    CHECK_EQ(cel_embed_open(&options), -EINVAL);
+    options.size = sizeof(options);
+    CHECK_EQ(cel_embed_open(&options), 0);
+    CHECK_EQ(cel_embed_close(), 0);
+}
+
+TEST(a_fork_goes_on)
+{
+    int fds[2];
+    int status;
+
+    CHECK_EQ(cel_embed_open(NULL), 0);
+    CHECK_EQ(cel_pipe(fds), 0);
+    CHECK_EQ(cel_go(NULL, reader, (void *)(intptr_t)fds[0]), 0);
+    CHECK_EQ(cel_embed_turn(), 0);
+    pid_t pid = fork();
+    CHECK_GE(pid, 0);
+    if (pid == 0) {
+        CHECK_EQ(cel_embed_turn(), 0);
+        CHECK_EQ(cel_go(NULL, writer, (void *)(intptr_t)fds[1]), 0);
+        while (ndone < 2) {
+            turn();
+        }
+        CHECK_EQ(cel_embed_close(), 0);
+        _exit(42);
+    }
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(WEXITSTATUS(status), 42);
+    CHECK_EQ(cel_go(NULL, writer, (void *)(intptr_t)fds[1]), 0);
+    while (ndone < 2) {
+        turn();
+    }
+    (void)cel_close(fds[0]);
+    (void)cel_close(fds[1]);
+    CHECK_EQ(cel_embed_close(), 0);
+}
