@@ -13,7 +13,8 @@ python=${PYTHON:-/usr/bin/python3}
 venv=${VENV:-.venv}
 all=(format shellcheck codespell layers sizes cpylint ruff headers gcc symbols
     abi clang tidy unit docs man install portable aarch64 hard faults asan tsan
-    model coverage valgrind torture python)
+    model coverage fuzz valgrind torture
+    python)
 logs=build/check
 mkdir -p "$logs"
 
@@ -175,6 +176,9 @@ step_model() { scripts/model.sh; }
 # Lines that the C tests run, of the layers below the faces.
 step_coverage() { scripts/coverage.sh 95; }
 
+# Ten seconds for each parser.
+step_fuzz() { scripts/fuzz.sh 10; }
+
 step_valgrind() {
     scripts/build.sh main || return 1
     CELADON_TEST_SLOW=20 unit_tests main -t 20 --logbase valgrind --wrapper \
@@ -258,7 +262,8 @@ packages=(build test)
 for step in "${@:-${all[@]}}"; do
     case $step in
         format | shellcheck | codespell | headers | gcc | symbols | abi | \
-            clang | tidy | man | install | coverage | tsan | model | valgrind)
+            clang | tidy | man | install | coverage | fuzz | tsan | model | \
+            valgrind)
             packages+=(check)
             ;;
         aarch64) packages+=(cross) ;;

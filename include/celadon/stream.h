@@ -153,7 +153,8 @@ CEL_API CEL_NODISCARD ssize_t cel_stream_read_until(cel_stream *stream,
  * Suspends as cel_stream_read_until().  Returns how many bytes were taken, the
  * ending included, so at least 1 for an empty line; 0 at the end of the
  * stream; or a negative errno, and then nothing was taken:
- *   -EMSGSIZE    the line, its ending and the 0 byte need more than `size`
+ *   -EMSGSIZE    the line, its ending, for which the last line of a stream
+ *                needs a byte too, and the 0 byte need more than `size`
  *   others       as for all, and as cel_recv()
  */
 CEL_API CEL_NODISCARD ssize_t cel_stream_read_line(cel_stream *stream,
