@@ -2,8 +2,8 @@
 
     python bench/run.py [NAME ...]
 
-Names: core greenlet gevent echo calls backends idle net showtime.  Takes some
-seven minutes; ends with status 1 if anything failed.  The samples go to
+Names: core greenlet gevent echo calls backends tls idle net showtime.  Takes
+some seven minutes; ends with status 1 if anything failed.  The samples go to
 build/bench-results/ and build/showtime/.
 """
 
@@ -23,6 +23,7 @@ PARTS = {
     'calls': ('System calls of the echo servers',
               ['bench/echo.py', '--strace']),
     'backends': ('io_uring and epoll', ['bench/backends.py']),
+    'tls': ('TLS echo', ['bench/tls.py']),
     'idle': ('Idle connections', ['bench/idle.py']),
     'net': ('Servers in C, beside bare loops, Go, libuv, State Threads',
             ['bench/net.py']),

@@ -263,6 +263,11 @@ def net(language, samples):
          for row in names["rows"](samples, found)])
 
 
+def tls(language, samples):
+    names = program("bench/tls.py")
+    return language.table(names["HEAD"], names["rows"](samples))
+
+
 # Name: (file under build/, what makes the table).
 TABLES = {
     "showtime": ("showtime/results.csv", showtime),
@@ -273,6 +278,7 @@ TABLES = {
     "core": ("bench-results/core.csv", core),
     "backends": ("bench-results/backends.csv", backends),
     "net": ("bench-results/net.csv", net),
+    "tls": ("bench-results/tls.csv", tls),
 }
 
 
