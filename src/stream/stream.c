@@ -89,8 +89,12 @@ cel_stream_open(cel_stream **out, int fd)
     if (err < 0 && err != -ENOTSOCK) {
         return err;
     }
-    return cel_stream_open_over(out, err == 0 ? &socket_ops : &pipe_ops,
-                                (void *)(intptr_t)fd);
+    err = cel_stream_open_over(out, err == 0 ? &socket_ops : &pipe_ops,
+                               (void *)(intptr_t)fd);
+    if (err == 0) {
+        (*out)->fd = fd;
+    }
+    return err;
 }
 
 int
@@ -114,6 +118,8 @@ cel_stream_open_over(cel_stream **out, const cel_stream_ops *ops, void *over)
     stream->over = over;
     stream->broken = 0;
     stream->full = false;
+    stream->big = false;
+    stream->fd = -1;
     cel__buffer_init(&stream->in, stream->small, sizeof(stream->small));
     cel__buffer_init(&stream->out, NULL, 0);
     *out = stream;

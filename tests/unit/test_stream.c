@@ -12,6 +12,7 @@
 #include "celadon/run.h"
 #include "coros.h"
 #include "sockets.h"
+#include "stream/stream.h"
 
 /* A moment that is only reached where something hangs. */
 static cel_time
@@ -241,6 +242,64 @@ readers(void *arg)
 TEST(each_of_several_readers_gets_a_whole_line)
 {
     run(readers);
+}
+
+/* How many reads of take_big() are over. */
+static int reads;
+
+static void
+take_big(void *arg)
+{
+    static char buf[4000];
+    cel_stream *s = arg;
+
+    for (int i = 0; i < 5; i++) {
+        CHECK_EQ(cel_stream_read_until(s, buf, sizeof(buf), "\n", 1, late()),
+                 (ssize_t)sizeof(buf));
+        CHECK_EQ(buf[0], 'a' + i);
+        reads++;
+    }
+    CHECK_EQ(cel_stream_read(s, buf, 8, cel_after(CEL_MSEC)), -ETIMEDOUT);
+    reads++;
+    CHECK_EQ(cel_stream_read(s, buf, 8, CEL_FOREVER), -ECANCELED);
+}
+
+/* Big messages with pauses in between, in which nothing big is held. */
+static int
+pauses(void *arg)
+{
+    static char bytes[4000];
+    cel_stream *s[2];
+
+    (void)arg;
+    pair(s);
+    cel_coro *reader = go(take_big, s[1]);
+    for (int i = 0; i < 5; i++) {
+        /* The reader is on its way to wait again, and gives it back there. */
+        while (reads < i || s[1]->in.cap != CEL__STREAM_SMALL) {
+            CHECK_EQ(cel_sleep(cel_after(CEL_MSEC)), 0);
+        }
+        memset(bytes, 'a' + i, sizeof(bytes));
+        bytes[sizeof(bytes) - 1] = '\n';
+        CHECK_EQ(cel_stream_write(s[0], bytes, sizeof(bytes), late()),
+                 (ssize_t)sizeof(bytes));
+        CHECK_EQ(cel_stream_flush(s[0], late()), 0);
+    }
+    while (reads < 6 || s[1]->in.cap != CEL__STREAM_SMALL) {
+        CHECK_EQ(cel_sleep(cel_after(CEL_MSEC)), 0);
+    }
+    cel_cancel(reader);
+    join(reader);
+    CHECK_EQ(s[1]->in.cap, CEL__STREAM_SMALL);
+    say(s[0], "more");
+    hear(s[1], "more");
+    close_both(s);
+    return 0;
+}
+
+TEST(an_idle_stream_holds_no_big_buffer)
+{
+    run(pauses);
 }
 
 struct writing {
