@@ -43,6 +43,15 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+/* The thread sanitizer's own clone() takes every child for a fork's, with
+   memory of its own, and breaks ours; this is the C library's. */
+#if CEL__TSAN
+int __clone(int (*fn)(void *), void *top, int flags, void *arg, ...);
+#define CEL__CLONE __clone
+#else
+#define CEL__CLONE clone
+#endif
+
 /* For functions that begin in one coroutine and end in another: the thread
    sanitizer counts entries and exits for each. */
 #if defined(__clang__)

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/sanitize.h"
 #include "base/sys_call.h"
 
 #define CEL__NR_PIDFD_SEND_SIGNAL 424
@@ -44,7 +45,7 @@ cel__sys_vfork(int (*fn)(void *arg), void *top, void *arg, int *pidfd)
     const int flags = CLONE_VM | CLONE_VFORK | CEL__CLONE_PIDFD | SIGCHLD;
     int pid;
 
-    CEL__SYS(pid, clone, (fn, top, flags, arg, pidfd));
+    CEL__SYS(pid, CEL__CLONE, (fn, top, flags, arg, pidfd));
     return pid;
 }
 
