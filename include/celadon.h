@@ -29,5 +29,6 @@
 #include "celadon/sync.h"
 #include "celadon/transfer.h"
 #include "celadon/watch.h"
+#include "celadon/workers.h"
 
 #endif

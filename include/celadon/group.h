@@ -17,7 +17,9 @@
  * its result is kept.  Closing a group cancels the members that are left and
  * waits until they have ended: none outlives it.
  *
- * Threads: any; members run where cel_group_go() was called.
+ * Threads: any.  Members run at the worker whose call started them, but for
+ * cel_group_go_on() and cel_group_go_spread(); the members of a group may be
+ * spread over the workers of one run.
  */
 #ifndef CELADON_GROUP_H
 #define CELADON_GROUP_H
@@ -49,6 +51,21 @@ CEL_API CEL_NODISCARD int cel_group_open(cel_group **group, unsigned flags);
  */
 CEL_API CEL_NODISCARD int cel_group_go(cel_group *group, int (*fn)(void *arg),
                                        void *arg);
+
+/**
+ * As cel_group_go(), at the worker of the number `worker`, as cel_go_on().
+ * Does not suspend.  Returns as cel_group_go(), or -EINVAL (there is no such
+ * worker), -ESRCH (in a child after fork, that worker is not there).
+ */
+CEL_API CEL_NODISCARD int cel_group_go_on(cel_group *group, int worker,
+                                          int (*fn)(void *arg), void *arg);
+
+/**
+ * As cel_group_go(), at the less busy of two workers, as cel_go_spread().
+ * Does not suspend.  Returns as cel_group_go().
+ */
+CEL_API CEL_NODISCARD int cel_group_go_spread(cel_group *group,
+                                              int (*fn)(void *arg), void *arg);
 
 /**
  * Wait until the group has no members.

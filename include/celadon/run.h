@@ -6,7 +6,9 @@
  * Nothing else interrupts it.  Every call of this library says in its
  * contract whether it suspends.
  *
- * Threads: cel_run() in any thread; the rest in a coroutine of that run.
+ * Threads: cel_run() in any thread; the rest in a coroutine of that run.  A
+ * run may have several threads, see celadon/workers.h; where a call is for one
+ * of them only, it says so.
  */
 #ifndef CELADON_RUN_H
 #define CELADON_RUN_H
@@ -27,22 +29,33 @@ typedef struct cel_options {
                               address space, memory only as it is touched */
     const char *backend; /**< "uring", "epoll", "poll"; NULL: CELADON_BACKEND
                               of the environment, else the best for most */
+    int workers;         /**< threads that run coroutines, 1 by default; at
+                              most CEL_WORKERS_MAX, or CEL_WORKERS_ALL */
 } cel_options;
+
+/** As many workers as this process may use processors. */
+#define CEL_WORKERS_ALL (-1)
+
+/** The most workers a run can have. */
+#define CEL_WORKERS_MAX 1024
 
 /** Fill `options` with the defaults.  Any thread.  Does not suspend. */
 CEL_API void cel_options_init(cel_options *options);
 
 /**
  * Run `fn(arg)` as the first coroutine of this thread, on the thread's own
- * stack.  When it returns, coroutines that are still there are cancelled, and
- * this returns when all have ended.  It keeps its thread meanwhile: it is not
- * for coroutines, and does not suspend.
+ * stack.  When it returns, coroutines that are still there, at whatever
+ * worker, are cancelled, and this returns when all have ended.  It keeps its
+ * thread meanwhile: it is not for coroutines, and does not suspend.  The other
+ * workers' threads block all signals but those that are for who caused them.
  *
  * `options` may be NULL.  Returns what `fn` returned, or, without having
  * called it, -EALREADY (the thread runs coroutines already), -EINVAL (no such
- * backend, unknown options), -ENOSYS (this system does not have that backend;
- * cel_info_refusal() tells why), -ENOMEM, -EMFILE, or as epoll_create(2),
- * epoll_ctl(2), eventfd(2), mmap(2) and sigaltstack(2).
+ * backend, unknown options, no such number of workers), -ENOSYS (this system
+ * does not have that backend; cel_info_refusal() tells why), -EAGAIN (it gives
+ * no thread to a worker), -ENOMEM, -EMFILE, or as epoll_create(2),
+ * epoll_ctl(2), eventfd(2), mmap(2) and sigaltstack(2); no thread is left
+ * then.
  */
 CEL_API CEL_NODISCARD int cel_run(int (*fn)(void *arg), void *arg,
                                   const cel_options *options);
@@ -60,12 +73,13 @@ CEL_API CEL_NODISCARD int cel_go(cel_coro **out, void (*fn)(void *arg),
                                  void *arg);
 
 /**
- * Wait until `coro` has ended, and release it.
+ * Wait until `coro` has ended, and release it.  At any worker of the run;
+ * several may wait at one time, as long as all have begun to before it ends.
  *
  * Suspends until then or `deadline`.  Returns 0: `coro` is released; or, and
  * then it still stands, -ETIMEDOUT, -ECANCELED (the caller was cancelled),
  * -EDEADLK (it is the caller, or nothing could ever end it), -ENOMEM (no room
- * for the deadline).
+ * for the deadline) or -EPERM (not in a coroutine).
  */
 CEL_API CEL_NODISCARD int cel_join(cel_coro *coro, cel_time deadline);
 
@@ -103,7 +117,8 @@ CEL_API cel_coro *cel_self(void);
  */
 CEL_API void cel_set_name(const char *name);
 
-/** The name of `coro`, or NULL.  Does not suspend. */
+/** The name of `coro`, one of the caller's worker, or NULL.  Does not
+ * suspend. */
 CEL_API const char *cel_name(const cel_coro *coro);
 
 /** The number of `coro`, unique in the process.  Does not suspend. */

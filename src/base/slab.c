@@ -5,7 +5,7 @@
  * An object given back keeps all but its first word until it is taken again:
  * whoever holds a stale pointer can still see that what it meant is dead.
  *
- * Threads: the owner's only.
+ * Threads: see slab.h.
  *
  * Tests: unit/test_slab.c
  */
@@ -34,6 +34,7 @@ cel__slab_init(struct cel__slab *slab, size_t size)
     slab->free = NULL;
     slab->blocks = NULL;
     slab->nused = 0;
+    atomic_init(&slab->returned, NULL);
     slab->nblock = (BLOCK - sizeof(struct block)) / slab->size;
     if (slab->nblock < 8) {
         slab->nblock = 8;
@@ -85,9 +86,25 @@ grow(struct cel__slab *slab)
     }
 }
 
+/* Take back what others have returned; nothing is free. */
+static void
+take_back(struct cel__slab *slab)
+{
+    /* Acquire: pairs with the release in cel__slab_return().  All at once, so
+       an object that is returned again meanwhile confuses nobody. */
+    slab->free = atomic_exchange_explicit(&slab->returned, NULL,
+                                          memory_order_acquire);
+    for (void **at = slab->free; at != NULL; at = *at) {
+        slab->nused--;
+    }
+}
+
 void *
 cel__slab_take(struct cel__slab *slab)
 {
+    if (slab->free == NULL) {
+        take_back(slab);
+    }
     if (slab->free == NULL) {
         grow(slab);
     }
@@ -106,4 +123,17 @@ cel__slab_give(struct cel__slab *slab, void *object)
     cel__assert(slab->nused > 0);
     slab->nused--;
     put(slab, object);
+}
+
+void
+cel__slab_return(struct cel__slab *slab, void *object)
+{
+    void *top = atomic_load_explicit(&slab->returned, memory_order_relaxed);
+
+    do {
+        *(void **)object = top;
+        /* Release: pairs with the acquire in take_back(). */
+    } while (!atomic_compare_exchange_weak_explicit(
+        &slab->returned, &top, object, memory_order_release,
+        memory_order_relaxed));
 }

@@ -5,11 +5,12 @@
  * Blocks stay until the slab dies, so that a stale pointer to an object
  * reads an object, dead or alive, never unmapped memory.
  *
- * Threads: the owner's only.
+ * Threads: the owner's only, save cel__slab_return().
  */
 #ifndef CEL_SLAB_H
 #define CEL_SLAB_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 struct cel__slab {
@@ -18,6 +19,8 @@ struct cel__slab {
     void *blocks;  /* newest block; its first word links on */
     size_t nused;  /* objects given out */
     size_t nblock; /* objects a block */
+    /* What other threads have given back, linked like `free`. */
+    _Atomic(void *) returned;
 };
 
 void cel__slab_init(struct cel__slab *slab, size_t size);
@@ -28,5 +31,8 @@ void cel__slab_fini(struct cel__slab *slab);
 /* An object, zeroed, aligned to 64 bytes; NULL where memory is short. */
 void *cel__slab_take(struct cel__slab *slab);
 void cel__slab_give(struct cel__slab *slab, void *object);
+
+/* As cel__slab_give(), from any thread. */
+void cel__slab_return(struct cel__slab *slab, void *object);
 
 #endif

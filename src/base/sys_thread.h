@@ -7,6 +7,7 @@
 #ifndef CEL_SYS_THREAD_H
 #define CEL_SYS_THREAD_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -62,6 +63,21 @@ cel__sys_thread_kill(pid_t thread, int signal)
     (void)signal;
     return -ENOSYS;
 #endif
+}
+
+/* How many processors this thread may run on, at least 1. */
+static inline int
+cel__sys_processors(void)
+{
+    /* Larger than cpu_set_t, which has room for 1024: the kernel refuses what
+       is smaller than its own. */
+    cpu_set_t sets[4];
+    int n = 0;
+
+    if (sched_getaffinity(0, sizeof(sets), sets) == 0) {
+        n = CPU_COUNT_S(sizeof(sets), sets);
+    }
+    return n < 1 ? 1 : n;
 }
 
 /* To a processor that spins: there is no hurry. */

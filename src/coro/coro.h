@@ -11,7 +11,8 @@
  * Who runs next is not known here (see sched/worker.h).
  *
  * Threads: a coroutine belongs to one worker for life; all fields are the
- * worker's except `remote` and `cancel`.
+ * worker's except `remote` and `cancel`.  Until one that another thread made
+ * has arrived at its worker, they are that thread's.
  */
 #ifndef CEL_CORO_H
 #define CEL_CORO_H
@@ -37,6 +38,12 @@ enum cel__coro_state {
     CEL__PARKED,  /* suspended until somebody wakes or resumes it */
     CEL__DEAD,    /* finished */
     CEL__FORSAKEN /* suspended for good, see sched/forsake.h */
+};
+
+/* What is on its way to a coroutine from other threads. */
+enum cel__coro_remote {
+    CEL__REMOTE_SENT = 1, /* `wake` is in the worker's inbox, or will be */
+    CEL__REMOTE_LAST = 2  /* and releases the coroutine when it arrives */
 };
 
 /*
@@ -72,12 +79,12 @@ struct cel__coro {
     /* More of what it is parked on, on its stack; or NULL. */
     const struct cel__awaiting *awaiting;
     struct cel__message wake; /* wake-up from another thread */
-    atomic_bool remote;       /* `wake` is in the worker's inbox; any thread */
+    atomic_uchar remote;      /* enum cel__coro_remote; any thread */
     atomic_bool cancel;       /* `wake` is to cancel it as well; any thread */
-    bool orphan;              /* died while `remote`: the inbox releases it */
     bool bounded;             /* a park was ended by `bound` */
     bool timed;               /* it is parked with a deadline */
     struct cel__sanitize sanitize;
+    uint16_t tag; /* the embedder's */
 };
 
 #endif

@@ -40,15 +40,16 @@ struct slot {
     void *value;
 };
 
-struct cel__locals {
-    size_t nslots;
-    struct slot slots[];
-};
-
-struct cel__deferred {
-    struct cel__deferred *next; /* what was deferred before */
+struct deferred {
+    struct deferred *next; /* what was deferred before */
     void (*fn)(void *arg);
     void *arg;
+};
+
+struct cel__locals {
+    struct deferred *deferred; /* what to call at the end, the last first */
+    size_t nslots;
+    struct slot slots[];
 };
 
 static pthread_mutex_t keys_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -101,24 +102,27 @@ cel_key_close(cel_key key)
     (void)pthread_mutex_unlock(&keys_lock);
 }
 
-/* Room for the slot `index`.  Returns NULL where memory is short. */
+/* Room for `nslots` slots, maybe none.  Returns NULL where memory is short. */
 static struct cel__locals *
-reach(struct cel_coro *self, size_t index)
+reach(struct cel_coro *self, size_t nslots)
 {
     struct cel__locals *locals = self->locals;
     size_t have = locals == NULL ? 0 : locals->nslots;
 
-    if (index < have) {
+    if (locals != NULL && nslots <= have) {
         return locals;
     }
-    size_t nslots = (index | 7) + 1;
     locals = cel__alloc_resize(locals,
                                sizeof(*locals) + nslots * sizeof(struct slot));
-    if (locals != NULL) {
-        memset(&locals->slots[have], 0, (nslots - have) * sizeof(struct slot));
-        locals->nslots = nslots;
-        self->locals = locals;
+    if (locals == NULL) {
+        return NULL;
     }
+    if (self->locals == NULL) {
+        locals->deferred = NULL;
+    }
+    memset(&locals->slots[have], 0, (nslots - have) * sizeof(struct slot));
+    locals->nslots = nslots;
+    self->locals = locals;
     return locals;
 }
 
@@ -135,7 +139,7 @@ cel_local_set(cel_key key, void *value)
     if (!is_open(key, &generation)) {
         return -EINVAL;
     }
-    struct cel__locals *locals = reach(self, index);
+    struct cel__locals *locals = reach(self, (index | 7) + 1);
     if (locals == NULL) {
         return -ENOMEM;
     }
@@ -194,14 +198,18 @@ cel_defer(void (*fn)(void *arg), void *arg)
     if (self == NULL) {
         return -EPERM;
     }
-    struct cel__deferred *deferred = cel__alloc(sizeof(*deferred));
+    struct cel__locals *locals = reach(self, 0);
+    if (locals == NULL) {
+        return -ENOMEM;
+    }
+    struct deferred *deferred = cel__alloc(sizeof(*deferred));
     if (deferred == NULL) {
         return -ENOMEM;
     }
     deferred->fn = fn;
     deferred->arg = arg;
-    deferred->next = self->deferred;
-    self->deferred = deferred;
+    deferred->next = locals->deferred;
+    locals->deferred = deferred;
     return 0;
 }
 
@@ -209,10 +217,10 @@ cel_defer(void (*fn)(void *arg), void *arg)
 static void
 undefer(struct cel_coro *self, bool call)
 {
-    struct cel__deferred deferred = *self->deferred;
+    struct deferred deferred = *self->locals->deferred;
 
-    free(self->deferred);
-    self->deferred = deferred.next;
+    free(self->locals->deferred);
+    self->locals->deferred = deferred.next;
     if (call) {
         deferred.fn(deferred.arg);
     }
@@ -226,7 +234,7 @@ cel_undefer(int call)
     if (self == NULL) {
         return -EPERM;
     }
-    if (self->deferred == NULL) {
+    if (self->locals == NULL || self->locals->deferred == NULL) {
         return -ENOENT;
     }
     undefer(self, call != 0);
@@ -238,11 +246,14 @@ cel__local_leave(struct cel_coro *coro)
 {
     int round = 0;
 
+    if (coro->locals == NULL) {
+        return;
+    }
     do {
-        while (coro->deferred != NULL) {
+        while (coro->locals->deferred != NULL) {
             undefer(coro, true);
         }
-    } while (coro->locals != NULL && round++ < ROUNDS && destroy_values(coro));
+    } while (round++ < ROUNDS && destroy_values(coro));
     free(coro->locals);
     coro->locals = NULL;
 }

@@ -2,7 +2,8 @@
 /*
  * What is behind a cel_coro and a cel_run(); the rest is celadon/run.h.
  *
- * Threads: the run's.
+ * Threads: the run's; where it has several workers, the worker's whose run or
+ * coroutine it is, unless said otherwise.
  *
  * Tests: unit/test_run.c, unit/test_gen.c
  */
@@ -17,10 +18,18 @@
 #include "base/slab.h"
 #include "celadon/run.h"
 #include "coro/coro.h"
+#include "sched/latch.h"
+
+struct cel__team;
 
 /*
  * A coroutine of the C face.  It is given back to its slab when the last who
  * needs it lets go: its stack, its handle, those who join it.
+ *
+ * Whoever joins it may be of another worker.  So in a run of several (tag !=
+ * 0) joiners, refs, handle and ended are guarded by the latch; in a run of
+ * one nobody takes it.  coro.tag is the number of the worker from whose slab
+ * it is, counted from 1.
  *
  * Invariants: refs == 0 <=> it is given back; handle => refs > 0.
  */
@@ -30,10 +39,14 @@ struct cel_coro {
         void (*fn)(void *arg);
         int (*member_fn)(void *arg); /* where group != NULL */
     };
-    void *arg;
+    union {
+        void *arg;  /* what fn gets */
+        int result; /* a member's, from when it has begun */
+    };
     /* What ends it, when it has returned or called cel_exit(): returns who
        goes on, as cel__coro.entry does. */
     struct cel__coro *(*end)(struct cel_coro *self);
+    struct cel__latch latch;    /* biased, unless another worker made it */
     struct cel__link joiners;   /* waits of those who join */
     uint32_t refs;              /* one for the stack, one for the handle, one
                                  for each joiner */
@@ -41,12 +54,16 @@ struct cel_coro {
     bool is_gen;                /* it is the head of a struct cel_gen */
     bool is_root;               /* it only stands for worker->root */
     bool ended;                 /* fn has returned */
-    struct cel__locals *locals; /* values of its own; or NULL */
-    struct cel__deferred *deferred; /* what to call at its end; or NULL */
-    struct cel_group *group;        /* whose member it is, or NULL */
-    struct cel__link member;        /* in the group's, guarded by its latch */
-    int result;                     /* a member's, once it has returned */
+    struct cel__locals *locals; /* values of its own, and what it has
+                                 deferred; or NULL */
+    struct cel_group *group;    /* whose member it is, or NULL */
+    struct cel__link member;    /* in the group's, guarded by its latch */
 };
+
+/* A larger one costs 2 ns of the 40 that starting and joining do. */
+CEL__STATIC_ASSERT(CEL__ASAN || CEL__TSAN || sizeof(void *) != 8 ||
+                       sizeof(struct cel_coro) <= 256,
+                   "a coroutine's block is four cache lines");
 
 /* What worker->run is, where cel_run() opened the worker. */
 struct cel__run {
@@ -57,6 +74,16 @@ struct cel__run {
     size_t nunstarted;      /* generators that nobody has asked yet */
     bool ending;            /* the root waits for the others to end */
     bool embedded;          /* it is the head of embed.c's, not of cel_run() */
+
+    /* Where it is one of several workers; see sched/team.h. */
+    struct cel__team *team;   /* or NULL */
+    unsigned index;           /* which one */
+    struct cel__worker *bias; /* to whom its coroutines' latches are biased:
+                                  `worker`, or NULL where none can be */
+    struct cel__message word; /* what worker 0 has to say */
+    bool token;               /* it has one of the team's */
+    bool over;                /* no worker has any coroutine */
+    uint32_t dice;            /* for placing coroutines */
 };
 
 /*
@@ -67,7 +94,8 @@ struct cel__run {
 int cel__run_open(struct cel__run *run, const cel_options *options,
                   const char *backend);
 
-/* What it does after; suspends until all coroutines have ended. */
+/* What it does after; suspends until all coroutines have ended, those of the
+   other workers too where it is worker 0.  By the root. */
 void cel__run_close(struct cel__run *run);
 
 /* The calling thread's run, or NULL. */
@@ -83,6 +111,13 @@ int cel__run_make(struct cel__run *run, struct cel_coro *coro,
                   struct cel__coro *(*entry)(struct cel__coro *),
                   struct cel__coro *(*end)(struct cel_coro *));
 
+/* What is set in every coroutine of `run`, wherever it is to begin. */
+void cel__run_fill(struct cel__run *run, struct cel_coro *coro,
+                   struct cel__coro *(*end)(struct cel_coro *));
+
+/* cel_coro.coro.release. */
+void cel__run_release(struct cel__coro *coro);
+
 /* As cel__run_make(), of a handle taken from the slab of `run` for it, which
    is stored in `*out`. */
 int cel__run_new(struct cel__run *run, struct cel_coro **out,
@@ -95,6 +130,10 @@ int cel__run_new(struct cel__run *run, struct cel_coro **out,
  * Returns who goes on.
  */
 struct cel__coro *cel__run_leave(struct cel_coro *coro);
+
+/* Release the memory of the coroutines of `run`, which is closed, as all its
+   fellows are. */
+void cel__run_fini(struct cel__run *run);
 
 /* Let go of one reference; the last gives `coro` back to its slab. */
 void cel__run_unref(struct cel_coro *coro);

@@ -279,7 +279,7 @@ end(struct cel__worker *worker, struct cel__coro *self, struct cel__coro *heir)
     self->state = CEL__DEAD;
     CEL__PROBE1(end, self);
     cel__list_remove(&self->all);
-    worker->nalive--;
+    cel__worker_count(worker, -1);
     cel__ring_release(&worker->ready);
     if (heir == NULL) {
         heir = next_coro(worker);
@@ -340,9 +340,10 @@ remote_wake_arrived(struct cel__message *message)
     /* From here on cel__wake() sends the message again.  An exchange, not a
        store: whoever still found `remote` set relies on this wake-up, so the
        coroutine must see all that was done before.  Pairs with the acq_rel
-       exchange in cel__wake(). */
-    (void)atomic_exchange_explicit(&coro->remote, false, memory_order_acq_rel);
-    if (coro->orphan) {
+       operation in message_for(). */
+    unsigned remote = atomic_exchange_explicit(&coro->remote, 0,
+                                               memory_order_acq_rel);
+    if ((remote & CEL__REMOTE_LAST) != 0) {
         coro->release(coro);
         return;
     }
@@ -363,9 +364,11 @@ remote_wake_arrived(struct cel__message *message)
 static struct cel__message *
 message_for(struct cel__coro *coro)
 {
-    /* Acq_rel: whoever finds it false owns the message; pairs with the
+    /* Acq_rel: whoever finds it not sent owns the message; pairs with the
        exchange in remote_wake_arrived(). */
-    if (atomic_exchange_explicit(&coro->remote, true, memory_order_acq_rel)) {
+    unsigned remote = atomic_fetch_or_explicit(&coro->remote, CEL__REMOTE_SENT,
+                                               memory_order_acq_rel);
+    if ((remote & CEL__REMOTE_SENT) != 0) {
         return NULL;
     }
     coro->wake.fn = remote_wake_arrived;
@@ -434,6 +437,20 @@ cel__cancel(struct cel__coro *coro)
     cel__cancel_late(me, coro);
     if (me != NULL) {
         cel__worker_settle(me);
+    }
+}
+
+void
+cel__wake_to_release(struct cel__coro *coro)
+{
+    /* Acq_rel: pairs with the exchange in remote_wake_arrived(), which finds
+       one of the two messages and releases once. */
+    unsigned remote = atomic_fetch_or_explicit(
+        &coro->remote, CEL__REMOTE_SENT | CEL__REMOTE_LAST,
+        memory_order_acq_rel);
+    if ((remote & CEL__REMOTE_SENT) == 0) {
+        coro->wake.fn = remote_wake_arrived;
+        cel__worker_post_quietly(coro->worker, &coro->wake);
     }
 }
 

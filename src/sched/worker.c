@@ -95,19 +95,32 @@ find_overflow(const void *address, const char **name, uint64_t *id,
     return true;
 }
 
-static void
-enlist(struct cel__worker *worker, struct cel__coro *coro)
+uint64_t
+cel__coro_next_id(struct cel__worker *worker)
 {
     if (worker->last_id % ID_BLOCK == 0) {
         worker->last_id = ID_BLOCK *
                           atomic_fetch_add_explicit(&next_id_block, 1,
                                                     memory_order_relaxed);
     }
-    coro->id = ++worker->last_id;
-    coro->worker = worker;
-    coro->bound = CEL_FOREVER;
+    return ++worker->last_id;
+}
+
+static void
+enlist(struct cel__worker *worker, struct cel__coro *coro)
+{
+    if (cel__likely(coro->id == 0)) {
+        coro->id = cel__coro_next_id(worker);
+    }
+    if (cel__likely(coro->bound == 0)) {
+        coro->bound = CEL_FOREVER;
+    }
+    /* Where another worker has made it others may look at this by now. */
+    if (coro->worker != worker) {
+        coro->worker = worker;
+    }
     cel__list_append(&worker->all, &coro->all);
-    worker->nalive++;
+    cel__worker_count(worker, 1);
     worker->nstarted++;
 }
 
@@ -204,7 +217,7 @@ after_fork(struct cel__worker *worker)
     for (struct cel__link *link = worker->all.next; link != &worker->all;
          link = link->next) {
         struct cel__coro *coro = cel__container(link, struct cel__coro, all);
-        atomic_store_explicit(&coro->remote, false, memory_order_relaxed);
+        atomic_store_explicit(&coro->remote, 0, memory_order_relaxed);
     }
     for (struct cel__link *link = worker->annexes.next;
          link != &worker->annexes; link = link->next) {
@@ -308,8 +321,6 @@ cel__coro_init(struct cel__coro *coro, struct cel__worker *worker,
     coro->state = CEL__NEW;
     coro->entry = entry;
     coro->release = release;
-    atomic_init(&coro->remote, false);
-    atomic_init(&coro->cancel, false);
     enlist(worker, coro);
     return 0;
 }
@@ -323,7 +334,7 @@ cel__coro_discard(struct cel__coro *coro)
     cel__stackpool_release(coro->pool);
     cel__ring_release(&worker->ready);
     cel__list_remove(&coro->all);
-    worker->nalive--;
+    cel__worker_count(worker, -1);
     coro->state = CEL__DEAD;
 }
 
@@ -336,9 +347,12 @@ cel__coro_reap(struct cel__worker *worker)
     cel__stackpool_give(coro->pool, &coro->stack);
     coro->stack.low = NULL;
     cel__sanitize_fini(&coro->sanitize);
-    /* Acquire: pairs with the acq_rel exchange in cel__wake(). */
-    if (atomic_load_explicit(&coro->remote, memory_order_acquire)) {
-        coro->orphan = true;
+    /* Acquire: pairs with the acq_rel operation in message_for().  Nobody but
+       this thread clears it. */
+    if (cel__unlikely(
+            atomic_load_explicit(&coro->remote, memory_order_acquire) != 0)) {
+        (void)atomic_fetch_or_explicit(&coro->remote, CEL__REMOTE_LAST,
+                                       memory_order_relaxed);
         return;
     }
     coro->release(coro);
@@ -441,6 +455,16 @@ break_deadlock(struct cel__worker *worker)
     return NULL;
 }
 
+/* Tell other threads how things stand. */
+static void
+publish(struct cel__worker *worker)
+{
+    struct cel__business *business = &worker->business;
+
+    atomic_store_explicit(&business->nready, cel__ring_count(&worker->ready),
+                          memory_order_relaxed);
+}
+
 struct cel__coro *
 cel__worker_turn(struct cel__worker *worker)
 {
@@ -448,6 +472,7 @@ cel__worker_turn(struct cel__worker *worker)
         after_fork(worker);
     }
     cel__count_one(&worker->nturn);
+    publish(worker);
     cel_time timeout = patience(worker);
     if (timeout != 0) {
         /* See the file comment for the order of these two. */
@@ -462,7 +487,9 @@ cel__worker_turn(struct cel__worker *worker)
                                       memory_order_relaxed);
                 return heir;
             }
-            timeout = timeout < ASK_AGAIN ? timeout : ASK_AGAIN;
+            if (!worker->hooks.patient && timeout > ASK_AGAIN) {
+                timeout = ASK_AGAIN;
+            }
         }
     }
     int err = cel__loop_poll(&worker->loop, timeout);
@@ -511,6 +538,16 @@ cel__worker_post(struct cel__worker *worker, struct cel__message *message)
     if (deliver(worker, message)) {
         cel__loop_wake(&worker->loop);
     }
+    delivered(worker);
+}
+
+void
+cel__worker_post_quietly(struct cel__worker *worker,
+                         struct cel__message *message)
+{
+    /* As deliver(). */
+    atomic_fetch_add_explicit(&worker->senders, 1, memory_order_relaxed);
+    cel__inbox_push(&worker->inbox, message);
     delivered(worker);
 }
 

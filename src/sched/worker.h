@@ -90,6 +90,20 @@ struct cel__hooks {
        send a message: then it is asked again from time to time.  Without the
        hook the root's park returns -EDEADLK. */
     struct cel__coro *(*stuck)(struct cel__worker *worker);
+    /* `stuck` need not be asked again: a message ends the sleep. */
+    bool patient;
+};
+
+/*
+ * What other threads may read of a worker's business: whoever places
+ * coroutines wants to know.  Written by the owner, but for `nplaced`; relaxed
+ * all of them, for nothing hangs on them.
+ */
+struct cel__business {
+    atomic_ulong nplaced;  /* coroutines that others have sent here */
+    atomic_ulong narrived; /* those of them that have arrived */
+    atomic_ulong nalive;   /* its own `nalive` */
+    atomic_ulong nready;   /* in the run queue at the last look at I/O */
 };
 
 /*
@@ -135,7 +149,8 @@ struct cel__worker {
     uint64_t last_id;             /* of a coroutine; see worker.c */
     struct cel__stackpool stacks; /* for coroutines without a pool of theirs */
     unsigned forks;               /* cel__fork_count() when last looked */
-    struct cel__see see;          /* for being seen from outside */
+    struct cel__business business;
+    struct cel__see see; /* for being seen from outside */
 };
 
 /* The calling thread's worker, or NULL.  See the comment in worker.c before
@@ -182,15 +197,28 @@ struct cel__annex *cel__worker_find_annex(const struct cel__worker *worker,
 
 /*
  * Set up `coro`, zeroed memory of the embedder's, as a new coroutine of
- * `worker`; `entry` runs when it is first resumed or woken.  When it returns,
- * the coroutine has ended and the one it names goes on (PARKED, READY or NEW,
- * its park returns CEL__RESUMED); with NULL, whoever is next.  `release` is
- * called once it is dead and its stack is free.
+ * `worker`; it may have its pool, bound and number already.  `entry` runs
+ * when it is first resumed or woken.  When it returns, the coroutine has ended
+ * and the one it names goes on (PARKED, READY or NEW, its park returns
+ * CEL__RESUMED); with NULL, whoever is next.  `release` is called once it is
+ * dead and its stack is free.
  * Returns 0 or -ENOMEM; on error nothing is held.
  */
 int cel__coro_init(struct cel__coro *coro, struct cel__worker *worker,
                    struct cel__coro *(*entry)(struct cel__coro *),
                    void (*release)(struct cel__coro *));
+
+/* One coroutine more, or less, has not ended. */
+static inline void
+cel__worker_count(struct cel__worker *worker, int change)
+{
+    worker->nalive += (size_t)change;
+    atomic_store_explicit(&worker->business.nalive, worker->nalive,
+                          memory_order_relaxed);
+}
+
+/* A number for a coroutine that `worker`, the calling thread's, makes. */
+uint64_t cel__coro_next_id(struct cel__worker *worker);
 
 /* Undo cel__coro_init() of one that never ran and is in no queue. */
 void cel__coro_discard(struct cel__coro *coro);
@@ -232,6 +260,10 @@ struct cel__coro *cel__worker_turn(struct cel__worker *worker);
    open when this begins, and is not touched after cel__worker_close(). */
 void cel__worker_post(struct cel__worker *worker,
                       struct cel__message *message);
+
+/* The same without haste: a loop that sleeps goes on sleeping. */
+void cel__worker_post_quietly(struct cel__worker *worker,
+                              struct cel__message *message);
 
 /*
  * The same in two steps: the loop of `worker` is woken, if it sleeps, when the

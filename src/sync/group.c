@@ -16,7 +16,9 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "celadon/workers.h"
 #include "sched/run.h"
+#include "sched/team.h"
 #include "sync/queue.h"
 
 /* Invariant: somebody waits => there are members.  Guarded by the latch. */
@@ -90,6 +92,17 @@ cancel_all(struct cel_group *group, struct cel__worker *me)
     }
 }
 
+/* Let go of the latch after cancel_all().  Members at other workers may not
+   have taken it yet: then it is still biased, and giving it wakes nobody. */
+static void
+give_and_settle(struct cel_group *group, struct cel__worker *me)
+{
+    cel__latch_give(&group->latch, me);
+    if (me != NULL) {
+        cel__worker_settle(me);
+    }
+}
+
 static struct cel__coro *
 end(struct cel_coro *self)
 {
@@ -112,7 +125,7 @@ end(struct cel_coro *self)
             cel__queue_finish(wait, 0, me);
         }
     }
-    cel__latch_give(&group->latch, me);
+    give_and_settle(group, me);
     cel__run_end(self);
     return NULL;
 }
@@ -122,20 +135,19 @@ entry(struct cel__coro *coro)
 {
     struct cel_coro *self = (struct cel_coro *)coro;
 
-    self->result = self->member_fn(self->arg);
+    int result = self->member_fn(self->arg);
+    self->result = result; /* where `arg` was */
     return cel__run_leave(self);
 }
 
-int
-cel_group_go(cel_group *group, int (*fn)(void *arg), void *arg)
+/* Start a member at worker `index` of `run`. */
+static int
+go_at(struct cel_group *group, struct cel__run *run, unsigned index,
+      int (*fn)(void *arg), void *arg)
 {
-    struct cel__run *run = cel__run_current();
-
-    if (run == NULL) {
-        return -EPERM;
-    }
     struct cel_coro *self;
-    int err = cel__run_new(run, &self, entry, end);
+
+    int err = cel__team_new(run, index, &self, entry, end);
     if (err < 0) {
         return err;
     }
@@ -150,12 +162,42 @@ cel_group_go(cel_group *group, int (*fn)(void *arg), void *arg)
     }
     cel__latch_give(&group->latch, run->worker);
     if (closed) {
-        cel__coro_discard(&self->coro);
-        cel__run_unref(self);
+        cel__team_discard(run, self);
         return -ECANCELED;
     }
-    cel__coro_start(&self->coro);
+    cel__team_start(run, self);
     return 0;
+}
+
+int
+cel_group_go(cel_group *group, int (*fn)(void *arg), void *arg)
+{
+    struct cel__run *run = cel__run_current();
+
+    return run == NULL ? -EPERM : go_at(group, run, run->index, fn, arg);
+}
+
+int
+cel_group_go_on(cel_group *group, int worker, int (*fn)(void *arg), void *arg)
+{
+    struct cel__run *run = cel__run_current();
+
+    if (run == NULL) {
+        return -EPERM;
+    }
+    if (worker < 0 || worker >= cel_workers()) {
+        return -EINVAL;
+    }
+    return go_at(group, run, (unsigned)worker, fn, arg);
+}
+
+int
+cel_group_go_spread(cel_group *group, int (*fn)(void *arg), void *arg)
+{
+    struct cel__run *run = cel__run_current();
+
+    return run == NULL ? -EPERM
+                       : go_at(group, run, cel__team_choose(run), fn, arg);
 }
 
 int
@@ -187,7 +229,7 @@ cel_group_cancel(cel_group *group)
     cel__latch_take(&group->latch, me);
     group->cancelled = true;
     cancel_all(group, me);
-    cel__latch_give(&group->latch, me);
+    give_and_settle(group, me);
 }
 
 int
@@ -215,6 +257,10 @@ cel_group_close(cel_group *group)
         cel__assert(me != NULL && cel_self()->group != group);
         group->cancelled = true;
         cancel_all(group, me);
+        give_and_settle(group, me);
+        cel__latch_take(&group->latch, me);
+    }
+    if (!cel__list_empty(&group->members)) {
         (void)cel__queue_wait_firmly(&group->waiters, &wait, &group->latch, me,
                                      &awaited_group);
     }
