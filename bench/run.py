@@ -2,7 +2,8 @@
 
     python bench/run.py [NAME ...]
 
-Names: core greenlet gevent echo calls backends tls idle net showtime.  Takes
+Names: core cores greenlet gevent echo calls backends tls idle net showtime.
+Takes
 some seven minutes; ends with status 1 if anything failed.  The samples go to
 build/bench-results/ and build/showtime/.
 """
@@ -16,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 PARTS = {
     'core': ('The engine in C', ['bench/core.py']),
+    'cores': ('The engine on several cores', ['bench/cores.py']),
     'greenlet': ('Beside greenlet, operation by operation',
                  ['bench/greenlet.py']),
     'gevent': ('Beside gevent, operation by operation', ['bench/gevent.py']),
