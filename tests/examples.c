@@ -94,35 +94,70 @@ TEST(commands_run_together)
     CHECK_STR(text, "$ exit 3\n(status 3)\n$ true\n");
 }
 
-TEST(echo_answers_everyone_at_once)
+/* Start the server `name` on a free port; `nlines` it says when it is ready,
+   each with the port. */
+static pid_t
+start_server(const char *name, const char *workers, int nlines, int *port)
 {
-    char port[16];
+    char digits[16];
     char line[128];
-    char args[64];
     int out[2];
 
-    const char *echo = path_of("echo");
-    (void)snprintf(port, sizeof(port), "%d", free_port());
+    const char *server = path_of(name);
+    *port = free_port();
+    (void)snprintf(digits, sizeof(digits), "%d", *port);
     CHECK_EQ(pipe(out), 0);
     pid_t child = fork();
     CHECK_GE(child, 0);
     if (child == 0) {
         dup2(out[1], STDOUT_FILENO);
-        execl(echo, echo, port, (char *)NULL);
+        execl(server, server, digits, workers, (char *)NULL);
         _exit(127);
     }
     close(out[1]);
     FILE *said = fdopen(out[0], "r");
-    CHECK(said != NULL && fgets(line, sizeof(line), said) != NULL);
-    CHECK(strstr(line, port) != NULL);
-    (void)snprintf(args, sizeof(args), "127.0.0.1 %s 400", port);
-    expect("fanout", args, line, sizeof(line));
-    CHECK(strncmp(line, "400 of 400 answered", 19) == 0);
-    (void)snprintf(args, sizeof(args), "localhost %s 1", port);
-    expect("fanout", args, line, sizeof(line));
+    CHECK(said != NULL);
+    for (int i = 0; i < nlines; i++) {
+        CHECK(fgets(line, sizeof(line), said) != NULL);
+        CHECK(strstr(line, digits) != NULL);
+    }
+    (void)fclose(said);
+    return child;
+}
+
+static void
+stop_server(pid_t child)
+{
     CHECK_EQ(kill(child, SIGTERM), 0);
     CHECK_EQ(waitpid(child, NULL, 0), child);
-    (void)fclose(said);
+}
+
+TEST(echo_answers_everyone_at_once)
+{
+    char line[128];
+    char args[64];
+    int port;
+
+    pid_t child = start_server("echo", NULL, 1, &port);
+    (void)snprintf(args, sizeof(args), "127.0.0.1 %d 400", port);
+    expect("fanout", args, line, sizeof(line));
+    CHECK(strncmp(line, "400 of 400 answered", 19) == 0);
+    (void)snprintf(args, sizeof(args), "localhost %d 1", port);
+    expect("fanout", args, line, sizeof(line));
+    stop_server(child);
+}
+
+TEST(manycore_answers_at_every_worker)
+{
+    char line[128];
+    char args[64];
+    int port;
+
+    pid_t child = start_server("manycore", "4", 4, &port);
+    (void)snprintf(args, sizeof(args), "127.0.0.1 %d 400", port);
+    expect("fanout", args, line, sizeof(line));
+    CHECK(strncmp(line, "400 of 400 answered", 19) == 0);
+    stop_server(child);
 }
 
 TEST(what_can_not_be_done_is_said)
