@@ -278,11 +278,13 @@ cel__team_close(struct cel__team *team)
     if (team == NULL) {
         return;
     }
+    /* A child after fork has not got them. */
+    for (size_t i = 0; i < team->nthreads && cel__team_is_whole(team); i++) {
+        (void)pthread_join(team->mates[i].thread, NULL);
+    }
+    /* Now, and not one by one: until its end each may give blocks back to the
+       slabs of all. */
     for (size_t i = 0; i < team->nthreads; i++) {
-        /* A child after fork has not got them. */
-        if (cel__team_is_whole(team)) {
-            (void)pthread_join(team->mates[i].thread, NULL);
-        }
         if (team->mates[i].run.worker != NULL) {
             cel__run_fini(&team->mates[i].run);
         }
