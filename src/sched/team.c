@@ -227,7 +227,7 @@ make_team(size_t n)
     if (team == NULL) {
         return NULL;
     }
-    team->runs = cel__alloc_zeroed(n, sizeof(*team->runs));
+    team->runs = cel__alloc_zeroed(n, sizeof(struct cel__run *));
     team->mates = cel__alloc_aligned(_Alignof(struct cel__mate), size);
     if (team->runs == NULL || team->mates == NULL) {
         free(team->mates);

@@ -264,7 +264,7 @@ cancel_joiner(void *arg)
     for (int i = 0; i < NWORKERS * NWORKERS; i++) {
         cel_coro *other = go_on(i % NWORKERS, sleep_until_cancelled, &code);
         cel_coro *joiner = go_on(i / NWORKERS, join_other, &other);
-        (void)cel_sleep(cel_after(i * 100 * CEL_USEC));
+        (void)cel_sleep(cel_after((cel_time)i * 100 * CEL_USEC));
         cel_cancel(joiner);
         join(joiner);
         cel_cancel(other);
