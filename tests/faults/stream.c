@@ -20,10 +20,11 @@ answer(void *arg)
         (void)CALL(cel_close, *(int *)arg);
         return;
     }
-    (void)CALL(cel_stream_read_line, stream, line, sizeof(line), soon());
-    (void)CALL(cel_stream_read_until, stream, line, sizeof(line), "--", 2,
-               soon());
-    if (CALL(cel_stream_peek, stream, &data, 3, soon()) >= 3) {
+    /* What a call that failed should have taken stands before the rest. */
+    if (CALL(cel_stream_read_line, stream, line, sizeof(line), soon()) == 6 &&
+        CALL(cel_stream_read_until, stream, line, sizeof(line), "--", 2,
+             soon()) == 8 &&
+        CALL(cel_stream_peek, stream, &data, 3, soon()) >= 3) {
         MUST(memcmp(data, "xyz", 3) == 0);
         MUST(CALL(cel_stream_skip, stream, 3) == 3);
     }
