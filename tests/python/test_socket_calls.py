@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
 
 import pytest
 from support import SLOW
@@ -29,7 +28,8 @@ def count(tmp_path):
         process = subprocess.Popen(
             ["strace", "-f", "-c", "-o", str(path), sys.executable, "-c",
              textwrap.dedent(code), *map(str, arguments)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, bufsize=1,
         )
         try:
             if client is not None:
@@ -88,14 +88,15 @@ ECHO = """
 import socket, sys, threading
 from celadon.monkey import get_original, patch_all
 patch_all()
-doze = get_original("time", "sleep")
+read, write = get_original("os", ["read", "write"])
 def serve(conn):
     while True:
         data = conn.recv(1024)
         if not data:
             break
-        if data == b"doze":
-            doze(0.05)
+        if data == b"halt":
+            write(1, b"halted\\n")
+            read(0, 9)
         else:
             conn.sendall(data)
     conn.close()
@@ -123,12 +124,12 @@ def test_an_echoed_request_costs_two_calls_and_a_share(count):
                 for _ in range(clients + 1)
             ]
             for _ in range(rounds):
-                # A busy server finds many requests; it is slow under strace,
-                # but not slower than us without a nap.
-                control.sendall(b"doze")
-                time.sleep(0.01)
+                # A busy server finds many requests at once.
+                control.sendall(b"halt")
+                assert process.stdout.readline() == "halted\n"
                 for conn in conns:
                     conn.sendall(message)
+                process.stdin.write("go on\n")
                 for conn in conns:
                     assert conn.recv(100) == message
             for conn in [control, *conns]:
