@@ -3,9 +3,8 @@
     python bench/run.py [NAME ...]
 
 Names: core cores greenlet gevent echo calls backends tls idle net showtime.
-Takes
-some seven minutes; ends with status 1 if anything failed.  The samples go to
-build/bench-results/ and build/showtime/.
+Takes some seven minutes; ends with status 1 if anything failed.  The samples
+go to build/bench-results/ and build/showtime/.
 """
 
 import subprocess
