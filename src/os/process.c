@@ -23,6 +23,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/fork.h"
+#include "base/sized.h"
 #include "base/sys.h"
 #include "base/sys_process.h"
 #include "celadon/net.h"
@@ -132,20 +133,10 @@ static int
 read_options(cel_process_options *options, const cel_process_options *given)
 {
     cel_process_options_init(options);
-    if (given == NULL) {
-        return 0;
+    int err = cel__sized_read(options, sizeof(*options), given);
+    if (err < 0) {
+        return err;
     }
-    if (given->size < sizeof(given->size)) {
-        return -EINVAL;
-    }
-    const char *bytes = (const char *)given;
-    for (size_t i = sizeof(*options); i < given->size; i++) {
-        if (bytes[i] != 0) {
-            return -EINVAL;
-        }
-    }
-    memcpy(options, given,
-           given->size < sizeof(*options) ? given->size : sizeof(*options));
     for (size_t i = 0; i < options->nkeep; i++) {
         if (options->keep[i] < 3) {
             return -EINVAL;

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/sized.h"
 #include "base/sys_thread.h"
 
 void
@@ -39,22 +40,10 @@ int
 cel__options_read(cel_options *options, const cel_options *given)
 {
     cel_options_init(options);
-    if (given == NULL) {
-        return 0;
+    int err = cel__sized_read(options, sizeof(*options), given);
+    if (err < 0) {
+        return err;
     }
-    if (given->size < sizeof(given->size)) {
-        return -EINVAL;
-    }
-    /* A caller compiled with a later header may have more of them, but must
-       not use what is unknown here. */
-    const char *bytes = (const char *)given;
-    for (size_t i = sizeof(*options); i < given->size; i++) {
-        if (bytes[i] != 0) {
-            return -EINVAL;
-        }
-    }
-    memcpy(options, given,
-           given->size < sizeof(*options) ? given->size : sizeof(*options));
     options->workers = count_workers(options->workers);
     return options->workers < 0 ? options->workers : 0;
 }
