@@ -40,10 +40,11 @@ is_running(const struct glet *glet)
 static bool
 is_out_of_reach(const struct glet *glet)
 {
+    if (!CELEXT_FREE_THREADED) {
+        return false;
+    }
     const struct hub *hub = __atomic_load_n(&glet->hub, __ATOMIC_RELAXED);
-
-    return CELEXT_FREE_THREADED && hub != NULL && !hub->finished &&
-           !hub_is_ours(hub);
+    return hub != NULL && !hub->finished && !hub_is_ours(hub);
 }
 
 PyObject *

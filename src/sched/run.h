@@ -88,10 +88,10 @@ struct cel__run {
 
 /*
  * Let the calling thread run coroutines: what cel_run() does before it calls.
- * `run` is zeroed; `backend` NULL: as `options` say.  Returns as cel_run(); on
+ * `run` is zeroed; `backend` NULL: as `given` says.  Returns as cel_run(); on
  * error nothing is held.
  */
-int cel__run_open(struct cel__run *run, const cel_options *options,
+int cel__run_open(struct cel__run *run, const cel_options *given,
                   const char *backend);
 
 /* What it does after; suspends until all coroutines have ended, those of the
