@@ -105,6 +105,15 @@ mistrust(void *arg)
     return 0;
 }
 
+/* The next line that it says; in the hard build the first names the seed. */
+static void
+read_line(FILE *said, char *line, int size)
+{
+    do {
+        CHECK(fgets(line, size, said) != NULL);
+    } while (strstr(line, "CELADON_SEED") != NULL);
+}
+
 TEST(tls_echo_answers_who_trusts_it)
 {
     struct world w;
@@ -124,11 +133,11 @@ TEST(tls_echo_answers_who_trusts_it)
     CHECK_EQ(close(tcp_listener(&visit.addr)), 0); /* a port that is free */
     (void)snprintf(port, sizeof(port), "%d", ntohs(visit.addr.sin_port));
     pid_t child = start(port, paths.chain, paths.key, &said);
-    CHECK(fgets(line, sizeof(line), said) != NULL);
+    read_line(said, line, sizeof(line));
     CHECK_SAYS(line, "listening");
     CHECK_EQ(cel_run(talk, &visit, NULL), 0);
     CHECK_EQ(cel_run(mistrust, &visit, NULL), 0);
-    CHECK(fgets(line, sizeof(line), said) != NULL);
+    read_line(said, line, sizeof(line));
     CHECK_SAYS(line, "refused: the peer says: ");
     CHECK_EQ(kill(child, SIGTERM), 0);
     CHECK_EQ(waitpid(child, NULL, 0), child);
@@ -145,7 +154,7 @@ TEST(tls_echo_says_what_is_wrong_with_its_files)
     int status;
 
     pid_t child = start("1", "/nowhere/chain", "/nowhere/key", &said);
-    CHECK(fgets(line, sizeof(line), said) != NULL);
+    read_line(said, line, sizeof(line));
     CHECK_SAYS(line, "/nowhere/chain: No such file");
     CHECK_EQ(waitpid(child, &status, 0), child);
     CHECK_EQ(WEXITSTATUS(status), 1);

@@ -14,7 +14,7 @@
 
 /*
  * Copy over the defaults in `known`, of `size` bytes, what `given` has of
- * them; NULL has nothing.  Returns 0, or -EINVAL: it is too small, or uses
+ * them; NULL has nothing.  The size stays ours.  Returns 0, or -EINVAL: it is too small, or uses
  * what is unknown here.
  */
 static inline int
@@ -36,6 +36,7 @@ cel__sized_read(void *known, size_t size, const void *given)
         }
     }
     memcpy(known, given, has < size ? has : size);
+    memcpy(known, &size, sizeof(size));
     return 0;
 }
 

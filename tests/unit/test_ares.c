@@ -447,5 +447,8 @@ forking(void *arg)
 
 TEST(a_child_asks_again_what_its_parent_has_asked)
 {
+    if (CEL__TSAN) {
+        SKIP("ThreadSanitizer can't follow coroutines into a child");
+    }
     run_asking(forking);
 }

@@ -214,6 +214,9 @@ TEST(a_fork_goes_on)
     int fds[2];
     int status;
 
+    if (CEL__TSAN) {
+        SKIP("ThreadSanitizer can't follow coroutines into a child");
+    }
     CHECK_EQ(cel_embed_open(NULL), 0);
     CHECK_EQ(cel_pipe(fds), 0);
     CHECK_EQ(cel_go(NULL, reader, (void *)(intptr_t)fds[0]), 0);

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -391,6 +392,9 @@ opening_in_a_storm(void *arg)
 
 TEST(objects_come_and_go_in_a_storm)
 {
+    if (getenv("MESON_EXE_WRAPPER") != NULL) {
+        SKIP("qemu (7.2) dies where a handler changes while signals arrive");
+    }
     run(opening_in_a_storm);
 }
 
