@@ -14,8 +14,8 @@
 
 /*
  * Copy over the defaults in `known`, of `size` bytes, what `given` has of
- * them; NULL has nothing.  The size stays ours.  Returns 0, or -EINVAL: it is too small, or uses
- * what is unknown here.
+ * them; NULL has nothing.  The size stays ours.  Returns 0, or -EINVAL: it is
+ * too small, or uses what is unknown here.
  */
 static inline int
 cel__sized_read(void *known, size_t size, const void *given)
