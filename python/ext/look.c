@@ -186,8 +186,9 @@ look_repr(PyObject *op)
         where = " (thread exited)";
     }
     else if (glet->state == GLET_ACTIVE) {
-        where = is_running(glet) && hub_is_ours(glet->hub) ? " current"
-                                                           : " suspended";
+        where = is_running(glet) && glet->hub->worker == cel__worker()
+                    ? " current"
+                    : " suspended";
     }
     return PyUnicode_FromFormat(
         "<%s object at %p (otid=%p)%s%s%s>", name, op, home, where,

@@ -25,6 +25,16 @@ def test_truth_and_death():
     assert getcurrent() and not getcurrent().dead
 
 
+def test_repr_of_another_threads_greenlet_is_never_the_current_one():
+    main = getcurrent()
+    texts = []
+    thread = threading.Thread(target=lambda: texts.append(repr(main)))
+    thread.start()
+    thread.join()
+    assert texts[0].endswith(" suspended active started main>")
+    assert repr(main).endswith(" current active started main>")
+
+
 def test_repr_says_what_it_does():
     def words(g):
         text = repr(g)
