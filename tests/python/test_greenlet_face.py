@@ -27,11 +27,8 @@ def test_truth_and_death():
 
 def test_repr_of_another_threads_greenlet_is_never_the_current_one():
     main = getcurrent()
-    texts = []
-    thread = threading.Thread(target=lambda: texts.append(repr(main)))
-    thread.start()
-    thread.join()
-    assert texts[0].endswith(" suspended active started main>")
+    text = in_thread(lambda: repr(main))
+    assert text.endswith(" suspended active started main>")
     assert repr(main).endswith(" current active started main>")
 
 
