@@ -162,11 +162,8 @@ def main() -> int:
         except (ChildError, build.BuildError) as error:
             print(f'failed: {error}')
             return 1
-    print(report.table(HEAD, rows(asking.samples)))
-    print()
-    print(report.facts(about))
-    report.write_csv(OUT / 'backends.csv', about, asking.samples)
-    return 0
+    return report.conclude(OUT / 'backends.csv', HEAD, rows(asking.samples),
+                           about, asking.samples)
 
 
 if __name__ == '__main__':

@@ -86,11 +86,8 @@ def main() -> int:
         except ChildError as error:
             print(error, file=sys.stderr)
             return 1
-    print(report.table(HEAD, rows(samples, options.workers)))
-    print()
-    print(report.facts(about))
-    report.write_csv(OUT / 'cores.csv', about, samples)
-    return 0
+    return report.conclude(OUT / 'cores.csv', HEAD,
+                           rows(samples, options.workers), about, samples)
 
 
 if __name__ == '__main__':

@@ -103,11 +103,9 @@ def main() -> int:
         except (ChildError, build.BuildError, OSError) as error:
             print(f'failed: {error}')
             return 1
-    print(report.table(HEAD, rows(asking.samples, options.busy)))
-    print()
-    print(report.facts(about))
-    report.write_csv(OUT / 'idle.csv', about, asking.samples)
-    return 0
+    return report.conclude(OUT / 'idle.csv', HEAD,
+                           rows(asking.samples, options.busy), about,
+                           asking.samples)
 
 
 if __name__ == '__main__':

@@ -142,11 +142,8 @@ def main() -> int:
                 subprocess.CalledProcessError) as error:
             print(f'failed: {error}')
             return 1
-    print(report.table(HEAD, rows(asking.samples)))
-    print()
-    print(report.facts(about))
-    report.write_csv(OUT / 'tls.csv', about, asking.samples)
-    return 0
+    return report.conclude(OUT / 'tls.csv', HEAD, rows(asking.samples),
+                           about, asking.samples)
 
 
 if __name__ == '__main__':

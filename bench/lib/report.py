@@ -105,6 +105,16 @@ def write_csv(path: Path, about: dict[str, str], rows: list[dict]) -> None:
         writer.writerows(rows)
 
 
+def conclude(path: Path, head: list[str], lines: Iterable[list[str]],
+             about: dict[str, str], samples: list[dict]) -> int:
+    """Print the table and its facts, and keep the samples; the exit status."""
+    print(table(head, lines))
+    print()
+    print(facts(about))
+    write_csv(path, about, samples)
+    return 0
+
+
 def verdict(outcome: Outcome | Figures) -> int:
     """Say what was skipped and what failed; the exit status."""
     for name, reason in outcome.skipped.items():
