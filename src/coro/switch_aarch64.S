@@ -22,26 +22,8 @@
 
         .text
 
-/* void cel__switch(void **from, void *to) */
-        .globl  cel__switch
-        .hidden cel__switch
-        .type   cel__switch, %function
-        .balign 16
-cel__switch:
-        .cfi_startproc
-        hint    #34                     /* bti c */
-        sub     sp, sp, #160
-        .cfi_def_cfa_offset 160
-        stp     x19, x20, [sp, #0]
-        stp     x21, x22, [sp, #16]
-        stp     x23, x24, [sp, #32]
-        stp     x25, x26, [sp, #48]
-        stp     x27, x28, [sp, #64]
-        stp     x29, x30, [sp, #80]
-        stp     d8, d9, [sp, #96]
-        stp     d10, d11, [sp, #112]
-        stp     d12, d13, [sp, #128]
-        stp     d14, d15, [sp, #144]
+/* Where the registers of a suspended context lie below its caller's sp. */
+        .macro  saved_below
         .cfi_offset x19, -160
         .cfi_offset x20, -152
         .cfi_offset x21, -144
@@ -62,9 +44,9 @@ cel__switch:
         .cfi_offset d13, -24
         .cfi_offset d14, -16
         .cfi_offset d15, -8
-        mov     x9, sp
-        str     x9, [x0]                /* the one is suspended */
-        mov     sp, x1                  /* the other goes on */
+        .endm
+
+        .macro  restore
         ldp     x19, x20, [sp, #0]
         ldp     x21, x22, [sp, #16]
         ldp     x23, x24, [sp, #32]
@@ -75,28 +57,47 @@ cel__switch:
         ldp     d10, d11, [sp, #112]
         ldp     d12, d13, [sp, #128]
         ldp     d14, d15, [sp, #144]
-        .cfi_restore x19
-        .cfi_restore x20
-        .cfi_restore x21
-        .cfi_restore x22
-        .cfi_restore x23
-        .cfi_restore x24
-        .cfi_restore x25
-        .cfi_restore x26
-        .cfi_restore x27
-        .cfi_restore x28
-        .cfi_restore x29
-        .cfi_restore x30
-        .cfi_restore d8
-        .cfi_restore d9
-        .cfi_restore d10
-        .cfi_restore d11
-        .cfi_restore d12
-        .cfi_restore d13
-        .cfi_restore d14
-        .cfi_restore d15
         add     sp, sp, #160
+        .endm
+
+/* A function that suspends the one context, puts the other's registers back,
+   and ends as the lines that follow say. */
+        .macro  switch name
+        .globl  \name
+        .hidden \name
+        .type   \name, %function
+        .balign 16
+\name:
+        .cfi_startproc
+        hint    #34                     /* bti c */
+        sub     sp, sp, #160
+        .cfi_def_cfa_offset 160
+        stp     x19, x20, [sp, #0]
+        stp     x21, x22, [sp, #16]
+        stp     x23, x24, [sp, #32]
+        stp     x25, x26, [sp, #48]
+        stp     x27, x28, [sp, #64]
+        stp     x29, x30, [sp, #80]
+        stp     d8, d9, [sp, #96]
+        stp     d10, d11, [sp, #112]
+        stp     d12, d13, [sp, #128]
+        stp     d14, d15, [sp, #144]
+        saved_below
+        mov     x9, sp
+        str     x9, [x0]                /* the one is suspended */
+        mov     sp, x1                  /* the other goes on */
+        restore
         .cfi_def_cfa_offset 0
+        .irp    reg, x19, x20, x21, x22, x23, x24, x25, x26, x27, x28, x29, x30
+        .cfi_restore \reg
+        .endr
+        .irp    reg, d8, d9, d10, d11, d12, d13, d14, d15
+        .cfi_restore \reg
+        .endr
+        .endm
+
+/* void cel__switch(void **from, void *to) */
+        switch  cel__switch
 #if defined(__ARM_FEATURE_BTI_DEFAULT)
         ret
 #else
@@ -105,81 +106,8 @@ cel__switch:
         .cfi_endproc
         .size   cel__switch, . - cel__switch
 
-/* void cel__switch_ret(void **from, void *to): the same but for its end */
-        .globl  cel__switch_ret
-        .hidden cel__switch_ret
-        .type   cel__switch_ret, %function
-        .balign 16
-cel__switch_ret:
-        .cfi_startproc
-        hint    #34                     /* bti c */
-        sub     sp, sp, #160
-        .cfi_def_cfa_offset 160
-        stp     x19, x20, [sp, #0]
-        stp     x21, x22, [sp, #16]
-        stp     x23, x24, [sp, #32]
-        stp     x25, x26, [sp, #48]
-        stp     x27, x28, [sp, #64]
-        stp     x29, x30, [sp, #80]
-        stp     d8, d9, [sp, #96]
-        stp     d10, d11, [sp, #112]
-        stp     d12, d13, [sp, #128]
-        stp     d14, d15, [sp, #144]
-        .cfi_offset x19, -160
-        .cfi_offset x20, -152
-        .cfi_offset x21, -144
-        .cfi_offset x22, -136
-        .cfi_offset x23, -128
-        .cfi_offset x24, -120
-        .cfi_offset x25, -112
-        .cfi_offset x26, -104
-        .cfi_offset x27, -96
-        .cfi_offset x28, -88
-        .cfi_offset x29, -80
-        .cfi_offset x30, -72
-        .cfi_offset d8, -64
-        .cfi_offset d9, -56
-        .cfi_offset d10, -48
-        .cfi_offset d11, -40
-        .cfi_offset d12, -32
-        .cfi_offset d13, -24
-        .cfi_offset d14, -16
-        .cfi_offset d15, -8
-        mov     x9, sp
-        str     x9, [x0]
-        mov     sp, x1
-        ldp     x19, x20, [sp, #0]
-        ldp     x21, x22, [sp, #16]
-        ldp     x23, x24, [sp, #32]
-        ldp     x25, x26, [sp, #48]
-        ldp     x27, x28, [sp, #64]
-        ldp     x29, x30, [sp, #80]
-        ldp     d8, d9, [sp, #96]
-        ldp     d10, d11, [sp, #112]
-        ldp     d12, d13, [sp, #128]
-        ldp     d14, d15, [sp, #144]
-        .cfi_restore x19
-        .cfi_restore x20
-        .cfi_restore x21
-        .cfi_restore x22
-        .cfi_restore x23
-        .cfi_restore x24
-        .cfi_restore x25
-        .cfi_restore x26
-        .cfi_restore x27
-        .cfi_restore x28
-        .cfi_restore x29
-        .cfi_restore x30
-        .cfi_restore d8
-        .cfi_restore d9
-        .cfi_restore d10
-        .cfi_restore d11
-        .cfi_restore d12
-        .cfi_restore d13
-        .cfi_restore d14
-        .cfi_restore d15
-        add     sp, sp, #160
-        .cfi_def_cfa_offset 0
+/* void cel__switch_ret(void **from, void *to) */
+        switch  cel__switch_ret
         ret
         .cfi_endproc
         .size   cel__switch_ret, . - cel__switch_ret
@@ -225,26 +153,7 @@ cel__switch_visit:
         .cfi_remember_state
         mov     x19, x0
         .cfi_def_cfa x19, 160
-        .cfi_offset x19, -160
-        .cfi_offset x20, -152
-        .cfi_offset x21, -144
-        .cfi_offset x22, -136
-        .cfi_offset x23, -128
-        .cfi_offset x24, -120
-        .cfi_offset x25, -112
-        .cfi_offset x26, -104
-        .cfi_offset x27, -96
-        .cfi_offset x28, -88
-        .cfi_offset x29, -80
-        .cfi_offset x30, -72
-        .cfi_offset d8, -64
-        .cfi_offset d9, -56
-        .cfi_offset d10, -48
-        .cfi_offset d11, -40
-        .cfi_offset d12, -32
-        .cfi_offset d13, -24
-        .cfi_offset d14, -16
-        .cfi_offset d15, -8
+        saved_below
         mov     x0, x2
         blr     x1
         mov     w0, #1
@@ -268,17 +177,7 @@ coroutine_start:
         mov     x0, x20
         blr     x19
         mov     sp, x0                  /* whose turn it is now */
-        ldp     x19, x20, [sp, #0]
-        ldp     x21, x22, [sp, #16]
-        ldp     x23, x24, [sp, #32]
-        ldp     x25, x26, [sp, #48]
-        ldp     x27, x28, [sp, #64]
-        ldp     x29, x30, [sp, #80]
-        ldp     d8, d9, [sp, #96]
-        ldp     d10, d11, [sp, #112]
-        ldp     d12, d13, [sp, #128]
-        ldp     d14, d15, [sp, #144]
-        add     sp, sp, #160
+        restore
         adr     x9, coroutine_start
         cmp     x30, x9
         b.eq    coroutine_start

@@ -23,52 +23,46 @@
 
         .text
 
-/* void cel__switch(void **from, void *to) */
-        .globl  cel__switch
-        .hidden cel__switch
-        .type   cel__switch, @function
+        .macro  save reg
+        push    \reg
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset \reg, 0
+        .endm
+
+        .macro  restore reg
+        pop     \reg
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore \reg
+        .endm
+
+/* A function that suspends the one context, puts the other's registers back,
+   and ends as the lines that follow say. */
+        .macro  switch name
+        .globl  \name
+        .hidden \name
+        .type   \name, @function
         .balign 16
-cel__switch:
+\name:
         .cfi_startproc
         endbr64
-        push    %rbp
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %rbp, 0
-        push    %rbx
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %rbx, 0
-        push    %r12
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r12, 0
-        push    %r13
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r13, 0
-        push    %r14
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r14, 0
-        push    %r15
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r15, 0
+        save    %rbp
+        save    %rbx
+        save    %r12
+        save    %r13
+        save    %r14
+        save    %r15
         mov     %rsp, (%rdi)            /* the one is suspended */
         mov     %rsi, %rsp              /* the other goes on */
-        pop     %r15
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r15
-        pop     %r14
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r14
-        pop     %r13
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r13
-        pop     %r12
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r12
-        pop     %rbx
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rbx
-        pop     %rbp
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rbp
+        restore %r15
+        restore %r14
+        restore %r13
+        restore %r12
+        restore %rbx
+        restore %rbp
+        .endm
+
+/* void cel__switch(void **from, void *to) */
+        switch  cel__switch
         pop     %rcx
         .cfi_adjust_cfa_offset -8
         .cfi_register %rip, %rcx
@@ -76,52 +70,8 @@ cel__switch:
         .cfi_endproc
         .size   cel__switch, . - cel__switch
 
-/* void cel__switch_ret(void **from, void *to): the same but for its end */
-        .globl  cel__switch_ret
-        .hidden cel__switch_ret
-        .type   cel__switch_ret, @function
-        .balign 16
-cel__switch_ret:
-        .cfi_startproc
-        endbr64
-        push    %rbp
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %rbp, 0
-        push    %rbx
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %rbx, 0
-        push    %r12
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r12, 0
-        push    %r13
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r13, 0
-        push    %r14
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r14, 0
-        push    %r15
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r15, 0
-        mov     %rsp, (%rdi)
-        mov     %rsi, %rsp
-        pop     %r15
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r15
-        pop     %r14
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r14
-        pop     %r13
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r13
-        pop     %r12
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r12
-        pop     %rbx
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rbx
-        pop     %rbp
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rbp
+/* void cel__switch_ret(void **from, void *to) */
+        switch  cel__switch_ret
         ret
         .cfi_endproc
         .size   cel__switch_ret, . - cel__switch_ret
