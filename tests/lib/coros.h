@@ -35,6 +35,12 @@ join(cel_coro *coro)
     CHECK_EQ(cel_join(coro, CEL_FOREVER), 0);
 }
 
+static inline void
+do_nothing(void *arg)
+{
+    (void)arg;
+}
+
 /* Let all others run until they wait. */
 static inline void
 settle(void)

@@ -8,39 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tap.h"
-
-/* Run `fn` in a child; what it wrote to stderr, and its wait status. */
-static int
-in_child(void (*fn)(void), char *text, size_t size)
-{
-    static const struct rlimit none = {0, 0};
-    int fds[2];
-    int status;
-    size_t len = 0;
-    ssize_t n;
-
-    CHECK_EQ(pipe(fds), 0);
-    pid_t child = fork();
-    CHECK_GE(child, 0);
-    if (child == 0) {
-        (void)dup2(fds[1], STDERR_FILENO);
-        (void)setrlimit(RLIMIT_CORE, &none);
-        (void)signal(SIGABRT, SIG_DFL);
-        (void)close(fds[0]);
-        (void)close(fds[1]);
-        fn();
-        _exit(0);
-    }
-    (void)close(fds[1]);
-    while ((n = read(fds[0], text + len, size - 1 - len)) > 0) {
-        len += (size_t)n;
-    }
-    text[len] = '\0';
-    (void)close(fds[0]);
-    CHECK_EQ(waitpid(child, &status, 0), child);
-    return status;
-}
+#include "dying.h"
 
 static void
 panic(void)

@@ -10,13 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tap.h"
-
-static void
-run(int (*fn)(void *arg))
-{
-    CHECK_EQ(cel_run(fn, NULL, NULL), 0);
-}
+#include "coros.h"
 
 static cel_gen *
 open_gen(void (*fn)(cel_gen *gen, void *arg), void *arg)

@@ -11,15 +11,9 @@
 #include "base/sanitize.h"
 #include "celadon/net.h"
 #include "celadon/run.h"
+#include "coros.h"
 #include "sched/wait.h"
 #include "sockets.h"
-
-/* Run `fn` as the first coroutine of a run. */
-static void
-run(int (*fn)(void *arg))
-{
-    CHECK_EQ(cel_run(fn, NULL, NULL), 0);
-}
 
 static int64_t
 await_recv(int fd, void *buf, size_t len, cel_time deadline)

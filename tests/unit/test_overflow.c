@@ -15,7 +15,7 @@
 #include "base/sanitize.h"
 #include "coro/stack.h"
 #include "coro/switch.h"
-#include "tap.h"
+#include "dying.h"
 
 static struct cel__stackpool pool;
 static struct cel__stack stack;
@@ -73,38 +73,13 @@ cover(void)
     CHECK_EQ(cel__overflow_install(), 0);
 }
 
-/* Run `fn` in a child; what it says to stderr, and its wait status. */
 static int
-in_child(void (*fn)(void), char *text, size_t size)
+overflowing(void (*fn)(void), char *text, size_t size)
 {
-    static const struct rlimit none = {0, 0};
-    int fds[2];
-    int status;
-    size_t len = 0;
-    ssize_t n;
-
     if (CEL__ASAN || CEL__TSAN) {
         SKIP("the sanitizer handles faults itself");
     }
-    CHECK_EQ(pipe(fds), 0);
-    pid_t child = fork();
-    CHECK_GE(child, 0);
-    if (child == 0) {
-        (void)dup2(fds[1], STDERR_FILENO);
-        (void)setrlimit(RLIMIT_CORE, &none);
-        (void)close(fds[0]);
-        (void)close(fds[1]);
-        fn();
-        _exit(0);
-    }
-    (void)close(fds[1]);
-    while ((n = read(fds[0], text + len, size - 1 - len)) > 0) {
-        len += (size_t)n;
-    }
-    text[len] = '\0';
-    (void)close(fds[0]);
-    CHECK_EQ(waitpid(child, &status, 0), child);
-    return status;
+    return in_child(fn, text, size);
 }
 
 static void
@@ -118,7 +93,7 @@ overflow_named(void)
 TEST(an_overflow_names_the_coroutine_and_dies_by_the_same_signal)
 {
     char text[1024];
-    int status = in_child(overflow_named, text, sizeof(text));
+    int status = overflowing(overflow_named, text, sizeof(text));
 
     CHECK(WIFSIGNALED(status));
     CHECK_EQ(WTERMSIG(status), SIGSEGV);
@@ -141,7 +116,7 @@ TEST(a_coroutine_without_a_name_goes_by_its_number)
 {
     char text[1024];
 
-    (void)in_child(overflow_unnamed, text, sizeof(text));
+    (void)overflowing(overflow_unnamed, text, sizeof(text));
     CHECK(strstr(text, "overflow in coroutine (id 4711, ") != NULL);
 }
 
@@ -165,7 +140,7 @@ overflow_with_handler(void)
 TEST(a_handler_from_before_has_the_last_word)
 {
     char text[1024];
-    int status = in_child(overflow_with_handler, text, sizeof(text));
+    int status = overflowing(overflow_with_handler, text, sizeof(text));
 
     CHECK(WIFEXITED(status));
     CHECK_EQ(WEXITSTATUS(status), 42);
@@ -184,7 +159,7 @@ touch_nothing(void)
 TEST(another_fault_is_none_of_its_business)
 {
     char text[1024];
-    int status = in_child(touch_nothing, text, sizeof(text));
+    int status = overflowing(touch_nothing, text, sizeof(text));
 
     CHECK(WIFSIGNALED(status));
     CHECK_EQ(WTERMSIG(status), SIGSEGV);
@@ -202,7 +177,7 @@ be_sent_a_signal(void)
 TEST(a_signal_that_was_sent_is_passed_on)
 {
     char text[1024];
-    int status = in_child(be_sent_a_signal, text, sizeof(text));
+    int status = overflowing(be_sent_a_signal, text, sizeof(text));
 
     CHECK(WIFSIGNALED(status));
     CHECK_EQ(WTERMSIG(status), SIGBUS);

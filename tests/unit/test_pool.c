@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "celadon/run.h"
+#include "coros.h"
 #include "sched/wait.h"
 #include "sched/worker.h"
-#include "tap.h"
 
 /* A call that stays inside until it is let go. */
 struct gate {
@@ -58,12 +58,6 @@ offload_gate(void *arg)
 
     gate->code = cel_offload(&gate->result, pass, gate,
                              gate->firm ? NULL : release_gate, gate->deadline);
-}
-
-static void
-run(int (*fn)(void *arg))
-{
-    CHECK_EQ(cel_run(fn, NULL, NULL), 0);
 }
 
 /* Start a coroutine that offloads the gate; wait until a thread is in it. */

@@ -11,13 +11,7 @@
 #include <string.h>
 
 #include "celadon/run.h"
-#include "tap.h"
-
-static void
-run(int (*fn)(void *arg))
-{
-    CHECK_EQ(cel_run(fn, NULL, NULL), 0);
-}
+#include "coros.h"
 
 static const struct addrinfo stream = {.ai_family = AF_INET,
                                        .ai_socktype = SOCK_STREAM};

@@ -9,59 +9,13 @@
 #include <string.h>
 
 #include "base/sanitize.h"
-#include "tap.h"
-
-/* What happened, in order: one letter each. */
-static char trace[64];
-
-static void
-note(char what)
-{
-    size_t len = strlen(trace);
-
-    CHECK_LT(len, sizeof(trace) - 1);
-    trace[len] = what;
-}
-
-static void
-needs_order(void)
-{
-    if (CEL__HARD) {
-        SKIP("a hard build shuffles the run queue");
-    }
-}
-
-static void
-run(int (*fn)(void *arg))
-{
-    CHECK_EQ(cel_run(fn, NULL, NULL), 0);
-}
-
-static cel_coro *
-go(void (*fn)(void *arg), void *arg)
-{
-    cel_coro *coro;
-
-    CHECK_EQ(cel_go(&coro, fn, arg), 0);
-    return coro;
-}
+#include "coros.h"
+#include "trace.h"
 
 static void
 go_alone(void (*fn)(void *arg), void *arg)
 {
     CHECK_EQ(cel_go(NULL, fn, arg), 0);
-}
-
-static void
-join(cel_coro *coro)
-{
-    CHECK_EQ(cel_join(coro, CEL_FOREVER), 0);
-}
-
-static void
-nothing(void *arg)
-{
-    (void)arg;
 }
 
 /* Sleeps until it is cancelled, and leaves what the sleep came to. */
@@ -133,7 +87,7 @@ TEST(outside_of_a_run_calls_say_so)
 {
     cel_coro *coro;
 
-    CHECK_EQ(cel_go(&coro, nothing, NULL), -EPERM);
+    CHECK_EQ(cel_go(&coro, do_nothing, NULL), -EPERM);
     CHECK_EQ(cel_yield(), -EPERM);
     CHECK_EQ(cel_sleep(CEL_AT_ONCE), -EPERM);
     CHECK_EQ(cel_cancelled(), 0);
@@ -296,7 +250,7 @@ static int
 join_after_end(void *arg)
 {
     (void)arg;
-    cel_coro *coro = go(nothing, NULL);
+    cel_coro *coro = go(do_nothing, NULL);
     for (int i = 0; i < 4; i++) {
         CHECK_EQ(cel_yield(), 0);
     }
@@ -547,7 +501,7 @@ static int
 cancel_ended(void *arg)
 {
     (void)arg;
-    cel_coro *coro = go(nothing, NULL);
+    cel_coro *coro = go(do_nothing, NULL);
     for (int i = 0; i < 4; i++) {
         CHECK_EQ(cel_yield(), 0);
     }
@@ -654,7 +608,7 @@ names(void *arg)
     cel_set_name("first");
     CHECK_STR(cel_name(cel_self()), "first");
     cel_coro *coro = go(introduce_oneself, &self);
-    cel_coro *next = go(nothing, NULL);
+    cel_coro *next = go(do_nothing, NULL);
     CHECK_GT(cel_id(coro), cel_id(cel_self()));
     CHECK_GT(cel_id(next), cel_id(coro));
     CHECK_EQ(cel_join(coro, cel_after(CEL_MSEC)), -ETIMEDOUT);

@@ -15,35 +15,7 @@
 
 #include "celadon.h"
 #include "coros.h"
-
-enum {
-    NWORKERS = 3
-};
-
-static int
-run_on(int nworkers, int (*fn)(void *arg), void *arg)
-{
-    cel_options options;
-
-    cel_options_init(&options);
-    options.workers = nworkers;
-    return cel_run(fn, arg, &options);
-}
-
-static void
-run_many(int (*fn)(void *arg))
-{
-    CHECK_EQ(run_on(NWORKERS, fn, NULL), 0);
-}
-
-static cel_coro *
-go_on(int worker, void (*fn)(void *arg), void *arg)
-{
-    cel_coro *coro;
-
-    CHECK_EQ(cel_go_on(&coro, worker, fn, arg), 0);
-    return coro;
-}
+#include "many.h"
 
 /* ---- groups */
 
@@ -405,12 +377,6 @@ needs_fork(void)
     if (CEL__ASAN || tap_valgrind()) {
         SKIP("at its end a child is asked for its parent's threads' memory");
     }
-}
-
-static void
-do_nothing(void *arg)
-{
-    (void)arg;
 }
 
 static void

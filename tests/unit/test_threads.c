@@ -473,12 +473,6 @@ TEST(once_is_once_for_all_threads)
 static cel_coro *victim;
 
 static void
-nothing(void *arg)
-{
-    (void)arg;
-}
-
-static void
 wait_for_cancel(void *arg)
 {
     (void)arg;
@@ -510,7 +504,7 @@ be_cancelled(void *arg)
         CHECK_EQ(pthread_join(thread, NULL), 0);
     }
     /* One that ended before the cancel came. */
-    victim = go(nothing, NULL);
+    victim = go(do_nothing, NULL);
     settle();
     CHECK_EQ(pthread_create(&thread, NULL, cancel_from_outside, NULL), 0);
     CHECK_EQ(pthread_join(thread, NULL), 0);

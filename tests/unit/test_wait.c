@@ -8,34 +8,9 @@
 #include <string.h>
 
 #include "celadon/run.h"
+#include "coros.h"
 #include "sched/worker.h"
-#include "tap.h"
-
-/* What happened, in order: one letter each. */
-static char trace[32];
-
-static void
-note(char what)
-{
-    size_t len = strlen(trace);
-
-    CHECK_LT(len, sizeof(trace) - 1);
-    trace[len] = what;
-}
-
-static void
-needs_order(void)
-{
-    if (CEL__HARD) {
-        SKIP("a hard build shuffles the run queue");
-    }
-}
-
-static void
-run(int (*fn)(void *arg))
-{
-    CHECK_EQ(cel_run(fn, NULL, NULL), 0);
-}
+#include "trace.h"
 
 /* One that parks once, and what came of it. */
 struct parker {

@@ -18,35 +18,10 @@
 #include <unistd.h>
 
 #include "celadon/run.h"
+#include "coros.h"
 #include "sched/io.h"
 #include "sched/wait.h"
-#include "tap.h"
-
-/* What happened, in order: one letter each. */
-static char trace[32];
-
-static void
-note(char what)
-{
-    size_t len = strlen(trace);
-
-    CHECK_LT(len, sizeof(trace) - 1);
-    trace[len] = what;
-}
-
-static void
-needs_order(void)
-{
-    if (CEL__HARD) {
-        SKIP("a hard build shuffles the run queue");
-    }
-}
-
-static void
-run(int (*fn)(void *arg))
-{
-    CHECK_EQ(cel_run(fn, NULL, NULL), 0);
-}
+#include "trace.h"
 
 /*
  * Opening.

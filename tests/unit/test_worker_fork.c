@@ -13,13 +13,7 @@
 #include "sched/forsake.h"
 #include "sched/io.h"
 #include "sched/wait.h"
-#include "tap.h"
-
-static void
-run(int (*fn)(void *arg))
-{
-    CHECK_EQ(cel_run(fn, NULL, NULL), 0);
-}
+#include "coros.h"
 
 /* In a child ThreadSanitizer ignores what orders a switch, and sees races. */
 static void

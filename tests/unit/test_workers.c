@@ -13,43 +13,9 @@
 
 #include "celadon.h"
 #include "coros.h"
+#include "many.h"
 #include "sched/run.h"
 #include "sched/worker.h"
-
-enum {
-    NWORKERS = 3
-};
-
-static int
-run_on(int nworkers, int (*fn)(void *arg), void *arg)
-{
-    cel_options options;
-
-    cel_options_init(&options);
-    options.workers = nworkers;
-    return cel_run(fn, arg, &options);
-}
-
-static void
-run_many(int (*fn)(void *arg))
-{
-    CHECK_EQ(run_on(NWORKERS, fn, NULL), 0);
-}
-
-static cel_coro *
-go_on(int worker, void (*fn)(void *arg), void *arg)
-{
-    cel_coro *coro;
-
-    CHECK_EQ(cel_go_on(&coro, worker, fn, arg), 0);
-    return coro;
-}
-
-static void
-do_nothing(void *arg)
-{
-    (void)arg;
-}
 
 /* ---- the workers */
 

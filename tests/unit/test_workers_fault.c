@@ -12,11 +12,7 @@
 
 #include "base/fault.h"
 #include "celadon/workers.h"
-#include "tap.h"
-
-enum {
-    NWORKERS = 3
-};
+#include "many.h"
 
 static void
 needs_faults(void)
@@ -24,16 +20,6 @@ needs_faults(void)
     if (!CEL__HARD) {
         SKIP("only hard builds have faults on demand");
     }
-}
-
-static int
-run_on(int nworkers, int (*fn)(void *arg), void *arg)
-{
-    cel_options options;
-
-    cel_options_init(&options);
-    options.workers = nworkers;
-    return cel_run(fn, arg, &options);
 }
 
 /* Run `fn` in a child in which `fault` happens; it exits with what that
