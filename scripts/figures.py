@@ -268,6 +268,18 @@ def tls(language, samples):
     return language.table(names["HEAD"], names["rows"](samples))
 
 
+def cores(language, samples):
+    names = program("bench/cores.py")
+    counts = sorted({sample["workers"] for sample in samples} - {1})
+    return language.table(names["HEAD"], names["rows"](samples, counts))
+
+
+def idle(language, samples):
+    names = program("bench/idle.py")
+    return language.table(
+        names["HEAD"], names["rows"](samples, samples[0]["clients"]))
+
+
 # Name: (file under build/, what makes the table).
 TABLES = {
     "showtime": ("showtime/results.csv", showtime),
@@ -279,6 +291,8 @@ TABLES = {
     "backends": ("bench-results/backends.csv", backends),
     "net": ("bench-results/net.csv", net),
     "tls": ("bench-results/tls.csv", tls),
+    "cores": ("bench-results/cores.csv", cores),
+    "idle": ("bench-results/idle.csv", idle),
 }
 
 
