@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "celadon/run.h"
+#include "coros.h"
 #include "sched/forsake.h"
 #include "sched/io.h"
 #include "sched/wait.h"
-#include "coros.h"
 
 /* In a child ThreadSanitizer ignores what orders a switch, and sees races. */
 static void
