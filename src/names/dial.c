@@ -15,49 +15,14 @@
 
 #include "celadon/net.h"
 #include "celadon/resolve.h"
+#include "names/place.h"
 #include "names/race.h"
 #include "sched/worker.h"
-
-/* The longest name of a host that DNS has, and a scope. */
-#define HOST_MOST 288
-
-/* "host:service" in two. */
-struct place {
-    char host[HOST_MOST]; /* without brackets; "": any */
-    const char *service;
-};
 
 static bool
 is_unix(const char *text)
 {
     return strncmp(text, "unix:", 5) == 0;
-}
-
-/* Cut `text`, "host:service" or "[host]:service".  False: it is not. */
-static bool
-cut(const char *text, struct place *place)
-{
-    const char *colon = strrchr(text, ':');
-
-    if (colon == NULL || colon[1] == '\0') {
-        return false;
-    }
-    size_t n = (size_t)(colon - text);
-    bool brackets = n >= 2 && text[0] == '[' && text[n - 1] == ']';
-    if (brackets) {
-        text++;
-        n -= 2;
-    }
-    else if (memchr(text, ':', n) != NULL) {
-        return false; /* of which colon is the last meant? */
-    }
-    if (n >= sizeof(place->host) || (brackets && n == 0)) {
-        return false;
-    }
-    memcpy(place->host, text, n);
-    place->host[n] = '\0';
-    place->service = colon + 1;
-    return true;
 }
 
 static int
@@ -78,7 +43,7 @@ cel_dial(const char *host, const char *service, cel_time deadline)
     static const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct cel__worker *worker = cel__worker();
     struct addrinfo *found;
-    struct place place;
+    struct cel__place place;
 
     if (worker == NULL) {
         return -EPERM;
@@ -90,7 +55,7 @@ cel_dial(const char *host, const char *service, cel_time deadline)
         if (is_unix(host)) {
             return dial_unix(host, deadline);
         }
-        if (!cut(host, &place) || place.host[0] == '\0') {
+        if (!cel__place_read(host, &place) || place.host[0] == '\0') {
             return -EINVAL;
         }
         host = place.host;
@@ -119,7 +84,7 @@ listen_unix(const char *where, int backlog, int flags)
 
 /* Listen at the first address of `place`, of `family`, that can be had. */
 static int
-listen_of(const struct place *place, int family, int backlog, int flags,
+listen_of(const struct cel__place *place, int family, int backlog, int flags,
           cel_time deadline)
 {
     bool any = place->host[0] == '\0';
@@ -148,7 +113,7 @@ listen_of(const struct place *place, int family, int backlog, int flags,
 int
 cel_listen_at(const char *where, int backlog, int flags, cel_time deadline)
 {
-    struct place place;
+    struct cel__place place;
 
     if (cel__worker() == NULL) {
         return -EPERM;
@@ -156,7 +121,7 @@ cel_listen_at(const char *where, int backlog, int flags, cel_time deadline)
     if (is_unix(where)) {
         return listen_unix(where, backlog, flags);
     }
-    if (!cut(where, &place)) {
+    if (!cel__place_read(where, &place)) {
         return -EINVAL;
     }
     if (strcmp(place.host, "*") == 0) {
