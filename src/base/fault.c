@@ -61,10 +61,7 @@ static const struct {
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* Set under `once`. */
-static char point[32];       /* which calls count; "*": all; "": none */
-static unsigned long number; /* the one that fails, from 1 */
-static int error;            /* with this */
+static struct cel__fault plan; /* set under `once`; error == 0: none */
 
 static atomic_ulong ncalls;      /* calls that counted; any thread */
 static atomic_uint_fast64_t die; /* the dice's counter; any thread */
@@ -78,7 +75,7 @@ say(const char *text)
     }
 }
 
-/* The errno value of that name or number, or 0. */
+/* The errno value of that name or number; 0: there is none such. */
 static int
 code_of(const char *name)
 {
@@ -87,21 +84,28 @@ code_of(const char *name)
             return codes[i].code;
         }
     }
-    return atoi(name);
+    long n = strtol(name, NULL, 10);
+    /* 4095: the most that a system call returns. */
+    return n > 0 && n <= 4095 ? (int)n : 0;
 }
 
-/* Read "NAME:N:ERRNAME". */
-static void
-read_fault(const char *text)
+bool
+cel__fault_read(const char *text, struct cel__fault *fault)
 {
-    char name[32];
+    const char *colon = strchr(text, ':');
+    char *end;
 
-    if (sscanf(text, "%31[^:]:%lu:%31s", point, &number, name) == 3) {
-        error = code_of(name);
+    fault->error = 0;
+    if (colon == NULL || (size_t)(colon - text) >= sizeof(fault->point)) {
+        return false;
     }
-    if (error <= 0 || number == 0) {
-        cel__panic("CELADON_FAULT is not NAME:N:ERRNAME: %s", text);
+    memcpy(fault->point, text, (size_t)(colon - text));
+    fault->point[colon - text] = '\0';
+    fault->number = strtoul(colon + 1, &end, 10);
+    if (*end == ':') {
+        fault->error = code_of(end + 1);
     }
+    return fault->error != 0 && fault->number != 0 && fault->point[0] != '\0';
 }
 
 static void
@@ -113,7 +117,9 @@ start(void)
     char line[64];
 
     if (fault != NULL && fault[0] != '\0') {
-        read_fault(fault);
+        if (!cel__fault_read(fault, &plan)) {
+            cel__panic("CELADON_FAULT is not NAME:N:ERRNAME: %s", fault);
+        }
     }
     if (text != NULL) {
         seed = strtoul(text, NULL, 0);
@@ -130,21 +136,22 @@ cel__fault(const char *name)
     char line[96];
 
     (void)pthread_once(&once, start);
-    if (error == 0 || (strcmp(point, "*") != 0 && strcmp(point, name) != 0)) {
+    if (plan.error == 0 ||
+        (strcmp(plan.point, "*") != 0 && strcmp(plan.point, name) != 0)) {
         return 0;
     }
     /* Relaxed: a count; nothing else hangs on it. */
     unsigned long call = atomic_fetch_add_explicit(&ncalls, 1,
                                                    memory_order_relaxed) +
                          1;
-    if (call != number) {
+    if (call != plan.number) {
         return 0;
     }
     /* Said so that the torture run knows when it has seen every call. */
     (void)snprintf(line, sizeof(line), "celadon: fault %s:%lu:%d\n", name,
-                   number, error);
+                   plan.number, plan.error);
     say(line);
-    return error;
+    return plan.error;
 }
 
 bool
@@ -152,8 +159,8 @@ cel__fault_pending(void)
 {
     (void)pthread_once(&once, start);
     /* Relaxed: see above. */
-    return error != 0 &&
-           atomic_load_explicit(&ncalls, memory_order_relaxed) < number;
+    return plan.error != 0 &&
+           atomic_load_explicit(&ncalls, memory_order_relaxed) < plan.number;
 }
 
 uint32_t

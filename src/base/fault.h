@@ -17,6 +17,16 @@
 #include <stdint.h>
 
 #if CEL__HARD
+/* The fault that was asked for. */
+struct cel__fault {
+    char point[32];       /* which calls count; "*": all */
+    unsigned long number; /* the one that fails, from 1 */
+    int error;            /* with this */
+};
+
+/* Read "NAME:N:ERRNAME".  False: it is not, and `error` may be 0. */
+bool cel__fault_read(const char *text, struct cel__fault *fault);
+
 /* 0, or a positive errno value that the caller must fail with. */
 int cel__fault(const char *name);
 /* Whether the fault that was asked for is still to come. */
