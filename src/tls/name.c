@@ -8,7 +8,7 @@
  *
  * Threads: the connection's; names are not changed once there are any.
  *
- * Tests: unit/test_tls.c
+ * Tests: unit/test_tls.c, fuzz/fuzz_sni.c
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,19 +18,9 @@
 #include "base/alloc.h"
 #include "tls/tls.h"
 
-/* A name as a hello has it. */
-struct asked {
-    const char *text; /* without a 0 byte */
-    size_t len;
-};
-
-/*
- * The host name in the extension of `size` bytes (RFC 6066, 3): the length of
- * a list, a kind (0: a host), a length, the name.  Returns whether there is
- * one.
- */
-static bool
-parse(const unsigned char *bytes, size_t size, struct asked *out)
+bool
+cel__tls_name_read(const unsigned char *bytes, size_t size,
+                   struct cel__tls_asked *out)
 {
     if (size < 5 || bytes[2] != TLSEXT_NAMETYPE_host_name) {
         return false;
@@ -53,7 +43,7 @@ same(const char *name, const char *text, size_t len)
 
 /* Whether `name` is the one asked for, or is "*.more" and covers it. */
 static bool
-covers(const char *name, const struct asked *asked)
+covers(const char *name, const struct cel__tls_asked *asked)
 {
     if (name[0] != '*') {
         return same(name, asked->text, asked->len);
@@ -86,13 +76,13 @@ hello(SSL *ssl, int *alert, /* NOLINT(readability-non-const-parameter) */
     const cel_tls_context *context = arg;
     const unsigned char *bytes;
     size_t size;
-    struct asked asked;
+    struct cel__tls_asked asked;
     cel_tls *tls = SSL_get_app_data(ssl);
 
     (void)alert;
     if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &bytes,
                                   &size) != 1 ||
-        !parse(bytes, size, &asked)) {
+        !cel__tls_name_read(bytes, size, &asked)) {
         return SSL_CLIENT_HELLO_SUCCESS;
     }
     /* A client that is asked again says hello twice. */

@@ -107,6 +107,20 @@ int cel__tls_context_default_trust(cel_tls_context *context);
 
 /* name.c */
 
+/* A name as a client's hello has it. */
+struct cel__tls_asked {
+    const char *text; /* without a 0 byte */
+    size_t len;
+};
+
+/*
+ * The host name in the extension of `size` bytes (RFC 6066, 3): the length of
+ * a list, a kind (0: a host), a length, the name.  Returns whether there is
+ * one.
+ */
+bool cel__tls_name_read(const unsigned char *bytes, size_t size,
+                        struct cel__tls_asked *out);
+
 /* Let `context` look at the names that clients ask for. */
 void cel__tls_name_init(cel_tls_context *context);
 
