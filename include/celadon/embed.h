@@ -17,7 +17,8 @@
  * The thread's own stack is a coroutine too, the one that calls these; it may
  * call all else of this library, but what suspends keeps that loop waiting.
  *
- * This is done by epoll, whatever backend is asked for elsewhere.
+ * The backend is epoll or io_uring, as the options or CELADON_BACKEND say;
+ * epoll stands in for poll, which has no descriptor to wait for.
  *
  * Threads: each call on the thread that opened it.
  */
@@ -33,12 +34,13 @@ extern "C" {
 
 /**
  * Let the calling thread run coroutines, until cel_embed_close(), as within
- * cel_run(); the caller is the first of them.  `options` may be NULL; its
- * `backend` is NULL or "epoll".
+ * cel_run(); the caller is the first of them.  `options` may be NULL;
+ * there is one worker, whatever it says.
  *
  * Does not suspend.  Returns 0, or, with nothing done, -EALREADY (the thread
- * runs coroutines already), -EINVAL (another backend, unknown options),
- * -ENOSYS (this system has no epoll), -ENOMEM or -EMFILE.
+ * runs coroutines already), -EINVAL (no such backend, unknown options),
+ * -ENOSYS (this system does not have that backend, or no epoll), -ENOMEM or
+ * -EMFILE.
  */
 CEL_API CEL_NODISCARD int cel_embed_open(const cel_options *options);
 

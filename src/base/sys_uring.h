@@ -40,4 +40,16 @@ cel__sys_io_uring_enter(int fd, unsigned nsubmit, unsigned nwait,
     return n;
 }
 
+static inline int
+cel__sys_io_uring_register(int fd, unsigned what, const void *arg, unsigned n)
+{
+    int err = -cel__fault("io_uring_register");
+
+    if (err == 0) {
+        err = (int)syscall(SYS_io_uring_register, fd, what, arg, n);
+        err = err == -1 ? -errno : err;
+    }
+    return err;
+}
+
 #endif

@@ -173,6 +173,8 @@ struct cel__backend {
 };
 
 extern const struct cel__backend cel__uring_backend;
+/* The same, once another's loop sleeps in its stead; see cel__loop_embed(). */
+extern const struct cel__backend cel__uring_embedded;
 extern const struct cel__backend cel__epoll_backend;
 extern const struct cel__backend cel__poll_backend;
 

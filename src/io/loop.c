@@ -18,6 +18,7 @@
 #include "io/epoll.h"
 #include "io/fileop.h"
 #include "io/op.h"
+#include "io/uring.h"
 
 /* The best first. */
 static const struct cel__backend *const backends[] = {
@@ -204,11 +205,26 @@ cel__loop_forget(struct cel__loop *loop, int fd, int result)
 }
 
 int
+cel__loop_embed(struct cel__loop *loop)
+{
+    if (loop->backend == &cel__uring_backend) {
+        return cel__uring_embed(loop);
+    }
+    return loop->backend == &cel__epoll_backend ? 0 : -ENOSYS;
+}
+
+int
 cel__loop_fd(const struct cel__loop *loop)
 {
     const struct cel__epoll *state = loop->state;
 
-    return loop->backend == &cel__epoll_backend ? state->epoll : -EOPNOTSUPP;
+    return state->epoll; /* io_uring's begins with epoll's */
+}
+
+bool
+cel__loop_hand_over(struct cel__loop *loop)
+{
+    return loop->backend != &cel__uring_embedded || cel__uring_hand_over(loop);
 }
 
 void

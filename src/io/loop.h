@@ -94,11 +94,19 @@ bool cel__loop_owns(const struct cel__loop *loop, int fd);
 void cel__loop_forget(struct cel__loop *loop, int fd, int result);
 
 /*
- * A descriptor that is readable when a poll would not sleep, for somebody
- * else's loop; not after a fork, before the next poll.  Returns -EOPNOTSUPP
- * where the backend is not epoll.
+ * From now on somebody else's loop sleeps, not this one, which is new.
+ * Returns 0, -ENOSYS (the backend is poll, which has nothing to wait for), or
+ * as io_uring_register(2).
  */
+int cel__loop_embed(struct cel__loop *loop);
+
+/* What that one waits for: a descriptor that is readable when a poll would
+   not sleep; not after a fork, before the next poll. */
 int cel__loop_fd(const struct cel__loop *loop);
+
+/* Before that one waits: hand to the kernel what was submitted.  Returns false
+   where it does not take it now, and a poll must try again. */
+bool cel__loop_hand_over(struct cel__loop *loop);
 
 /* Let a poll that sleeps return.  Any thread. */
 void cel__loop_wake(struct cel__loop *loop);

@@ -417,6 +417,13 @@ renew(struct cel__loop *loop)
     if (err < 0) {
         return err;
     }
+    if (loop->backend == &cel__uring_embedded) {
+        err = cel__uring_ring_tell(&ring, state->epoll.wake);
+        if (err < 0) {
+            cel__uring_ring_close(&ring);
+            return err;
+        }
+    }
     state->ring = ring;
     state->owner = pthread_self();
     state->watching = false;
@@ -544,6 +551,55 @@ uring_poll(struct cel__loop *loop, cel_time timeout)
     return err;
 }
 
+/*
+ * Where another's loop sleeps, in the epoll: the ring tells that of what is
+ * done, or could be done by an enter, by the eventfd that wakes it.  So no
+ * request watches the epoll, and every poll enters.
+ */
+static int
+embedded_poll(struct cel__loop *loop, cel_time timeout)
+{
+    struct cel__uring *state = loop->state;
+    unsigned nevents;
+
+    if (cel__unlikely(state->sweep)) {
+        cel__uring_cancel_held(state);
+    }
+    if (cel__unlikely(state->retiring >= 0)) {
+        cel__uring_load_retire(loop);
+    }
+    int err = cel__uring_ring_enter(&state->ring, 0, 0);
+    if (cel__unlikely(err == -EBADF || err == -EOPNOTSUPP)) {
+        return replace(loop);
+    }
+    (void)reap(loop, &nevents);
+    err = cel__epoll_backend.poll(loop, nevents != 0 ? 0 : timeout);
+    cel__uring_load_note(state, nevents + state->epoll.nevents);
+    return err;
+}
+
+int
+cel__uring_embed(struct cel__loop *loop)
+{
+    struct cel__uring *state = loop->state;
+
+    int err = cel__uring_ring_tell(&state->ring, state->epoll.wake);
+    if (err == 0) {
+        loop->backend = &cel__uring_embedded;
+    }
+    return err;
+}
+
+bool
+cel__uring_hand_over(struct cel__loop *loop)
+{
+    struct cel__uring_ring *ring = &((struct cel__uring *)loop->state)->ring;
+
+    return cel__uring_ring_npushed(ring) == 0 ||
+           (cel__uring_ring_enter(ring, 0, 0) >= 0 &&
+            cel__uring_ring_npushed(ring) == 0);
+}
+
 static void
 uring_wake(struct cel__loop *loop)
 {
@@ -558,6 +614,19 @@ const struct cel__backend cel__uring_backend = {
     .submit = uring_submit,
     .cancel = uring_cancel,
     .poll = uring_poll,
+    .forget = uring_forget,
+    .wake = uring_wake,
+    .after_fork = uring_after_fork,
+};
+
+const struct cel__backend cel__uring_embedded = {
+    .name = "uring",
+    .files = true,
+    .open = uring_open,
+    .close = uring_close,
+    .submit = uring_submit,
+    .cancel = uring_cancel,
+    .poll = embedded_poll,
     .forget = uring_forget,
     .wake = uring_wake,
     .after_fork = uring_after_fork,

@@ -41,6 +41,10 @@ struct cel__uring {
     struct cel__link held;  /* cancelled, and not back from the kernel yet */
 };
 
+/* See cel__loop_embed() and cel__loop_hand_over(). */
+int cel__uring_embed(struct cel__loop *loop);
+bool cel__uring_hand_over(struct cel__loop *loop);
+
 /*
  * End `op`, which is posted and in no queue, with `result` or what came first:
  * now, or when it is back from the kernel.  From another thread than the

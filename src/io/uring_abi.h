@@ -28,17 +28,16 @@
 #define CEL__URING_HAS_NO_IOWAIT   (1u << 17) /* 6.15 */
 
 /* io_uring_enter() */
-#define CEL__URING_GETEVENTS       (1u << 0)
-#define CEL__URING_EXT_ARG         (1u << 3)
-#define CEL__URING_REGISTERED_RING (1u << 4)
-#define CEL__URING_NO_IOWAIT       (1u << 7) /* 6.15 */
+#define CEL__URING_GETEVENTS (1u << 0)
+#define CEL__URING_EXT_ARG   (1u << 3)
+#define CEL__URING_NO_IOWAIT (1u << 7) /* 6.15 */
 
 /* The flags in the submission ring. */
 #define CEL__URING_SQ_CQ_OVERFLOW (1u << 1) /* completions wait for room */
 #define CEL__URING_SQ_TASKRUN     (1u << 2) /* work waits for an enter() */
 
 /* io_uring_register() */
-#define CEL__URING_REGISTER_RING_FDS 20
+#define CEL__URING_REGISTER_EVENTFD 4 /* 5.2 */
 
 /* mmap() offsets */
 #define CEL__URING_OFF_RINGS 0

@@ -210,6 +210,13 @@ cel__uring_ring_enter(struct cel__uring_ring *ring, uint32_t nwait,
                                    sizeof(arg));
 }
 
+int
+cel__uring_ring_tell(struct cel__uring_ring *ring, int eventfd)
+{
+    return cel__sys_io_uring_register(ring->fd, CEL__URING_REGISTER_EVENTFD,
+                                      &eventfd, 1);
+}
+
 struct cel__uring_sqe *
 cel__uring_ring_push(struct cel__uring_ring *ring)
 {

@@ -78,6 +78,10 @@ struct cel__uring_sqe *cel__uring_ring_push(struct cel__uring_ring *ring);
 int cel__uring_ring_enter(struct cel__uring_ring *ring, uint32_t nwait,
                           cel_time timeout);
 
+/* Write to `eventfd` whenever there are completions, or could be after an
+   enter().  Returns 0 or as io_uring_register(2). */
+int cel__uring_ring_tell(struct cel__uring_ring *ring, int eventfd);
+
 /* Take the next completion out.  Returns false where there is none. */
 bool cel__uring_ring_take(struct cel__uring_ring *ring,
                           struct cel__uring_cqe *out);

@@ -5,8 +5,9 @@
  * The thread's own stack is the root coroutine, as in a run, but it is the
  * other loop that sleeps.  Where ours would have slept, the worker is marked
  * as asleep, so that messages wake our loop, which the other one sees by the
- * epoll's descriptor; and a turn looks without sleeping, because something is
- * in the run queue: a callback that does nothing.
+ * epoll's descriptor (io_uring's ring tells of itself there); and a turn looks
+ * without sleeping, because something is in the run queue: a callback that
+ * does nothing.
  *
  * Threads: see celadon/embed.h.
  *
@@ -23,6 +24,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/fork.h"
+#include "sched/options.h"
 #include "sched/run.h"
 #include "sched/wait.h"
 #include "sched/worker.h"
@@ -53,21 +55,37 @@ current(void)
     return (struct embed *)run;
 }
 
-int
-cel_embed_open(const cel_options *options)
+/* The backend that is asked for: poll has nothing to wait for, and what has it
+   is no worse. */
+static const char *
+choose(const cel_options *options)
 {
-    if (options != NULL &&
-        options->size >= offsetof(cel_options, backend) + sizeof(char *) &&
-        options->backend != NULL && strcmp(options->backend, "epoll") != 0) {
-        return -EINVAL;
+    const char *name = options->backend != NULL ? options->backend
+                                                : getenv("CELADON_BACKEND");
+
+    return name != NULL && strcmp(name, "poll") == 0 ? "epoll" : name;
+}
+
+int
+cel_embed_open(const cel_options *given)
+{
+    cel_options options;
+
+    int err = cel__options_read(&options, given);
+    if (err < 0) {
+        return err;
     }
     struct embed *self = cel__alloc_zeroed(1, sizeof(*self));
     if (self == NULL) {
         return -ENOMEM;
     }
-    int err = cel__run_open(&self->run, options, "epoll");
+    err = cel__run_open(&self->run, &options, choose(&options));
     if (err < 0) {
         goto free_self;
+    }
+    err = cel__loop_embed(&self->run.worker->loop);
+    if (err < 0) {
+        goto close_run;
     }
     err = cel__callback_init(self->run.worker, &self->look, do_nothing);
     if (err < 0) {
@@ -100,7 +118,8 @@ cel_embed_deadline(void)
         return CEL_FOREVER;
     }
     struct cel__worker *worker = self->run.worker;
-    if (cel__ring_count(&worker->ready) != 0) {
+    if (cel__ring_count(&worker->ready) != 0 ||
+        !cel__loop_hand_over(&worker->loop)) {
         return CEL_AT_ONCE;
     }
     /* In this order, as in cel__worker_turn(): see worker.c. */

@@ -10,9 +10,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "celadon/info.h"
 #include "celadon/net.h"
 #include "celadon/pool.h"
 #include "coros.h"
+#include "sched/worker.h"
+#include "sockets.h"
 
 /* How long poll(2) may wait by what the deadline says. */
 static int
@@ -94,6 +97,78 @@ TEST(timers_and_descriptors_wake_the_other_loop)
     quieten();
     (void)cel_close(fds[0]);
     (void)cel_close(fds[1]);
+    CHECK_EQ(cel_embed_close(), 0);
+}
+
+/* Sends back what comes, until there is no more. */
+static void
+echoer(void *arg)
+{
+    int fd = (int)(intptr_t)arg;
+    char bytes[64];
+    ssize_t n;
+
+    while ((n = cel_recv(fd, bytes, sizeof(bytes), 0, CEL_FOREVER)) > 0) {
+        CHECK_EQ(cel_send_all(fd, bytes, (size_t)n, CEL_FOREVER), n);
+    }
+    CHECK_EQ(cel_close(fd), 0);
+    ndone++;
+}
+
+static void
+talker(void *arg)
+{
+    int fd = (int)(intptr_t)arg;
+    char bytes[8];
+
+    for (int i = 0; i < 50; i++) {
+        CHECK_EQ(cel_send_all(fd, "12345678", 8, CEL_FOREVER), 8);
+        CHECK_EQ(cel_recv_all(fd, bytes, 8, CEL_FOREVER), 8);
+        if (i % 10 == 0) {
+            CHECK_EQ(cel_sleep(cel_after(CEL_USEC)), 0);
+        }
+    }
+    CHECK_EQ(cel_close(fd), 0);
+    ndone++;
+}
+
+TEST(what_the_kernel_ends_wakes_the_other_loop)
+{
+    int fds[2];
+
+    CHECK_EQ(cel_embed_open(NULL), 0);
+    for (int i = 0; i < 8; i++) {
+        unix_pair(fds);
+        CHECK_EQ(cel_own(fds[0]), 0);
+        CHECK_EQ(cel_own(fds[1]), 0);
+        CHECK_EQ(cel_go(NULL, echoer, (void *)(intptr_t)fds[0]), 0);
+        CHECK_EQ(cel_go(NULL, talker, (void *)(intptr_t)fds[1]), 0);
+    }
+    while (ndone < 16) {
+        turn();
+    }
+    quieten();
+    struct pollfd ours = {.fd = cel_embed_fd(), .events = POLLIN};
+    CHECK_EQ(poll(&ours, 1, 0), 0);
+    CHECK_EQ(cel_embed_close(), 0);
+}
+
+TEST(a_call_that_is_given_up_wakes_nobody_later)
+{
+    int fds[2];
+    char byte;
+
+    CHECK_EQ(cel_embed_open(NULL), 0);
+    unix_pair(fds);
+    CHECK_EQ(cel_own(fds[0]), 0);
+    CHECK_EQ(cel_recv(fds[0], &byte, 1, 0, cel_after(CEL_MSEC)), -ETIMEDOUT);
+    CHECK_EQ(cel_go(NULL, echoer, (void *)(intptr_t)fds[0]), 0);
+    CHECK_EQ(cel_embed_turn(), 0);
+    quieten();
+    CHECK_EQ(close(fds[1]), 0);
+    while (ndone < 1) {
+        turn();
+    }
     CHECK_EQ(cel_embed_close(), 0);
 }
 
@@ -199,7 +274,7 @@ TEST(what_was_not_opened_is_refused)
     CHECK_EQ(cel_embed_deadline(), CEL_FOREVER);
     run(inside_a_run);
     cel_options_init(&options);
-    options.backend = "poll";
+    options.backend = "kqueue";
     CHECK_EQ(cel_embed_open(&options), -EINVAL);
     options.backend = "epoll";
     options.size = 1;
@@ -207,6 +282,26 @@ TEST(what_was_not_opened_is_refused)
     options.size = sizeof(options);
     CHECK_EQ(cel_embed_open(&options), 0);
     CHECK_EQ(cel_embed_close(), 0);
+}
+
+TEST(the_backend_is_the_one_that_is_asked_for)
+{
+    static const char *const asked[] = {"uring", "epoll", "poll"};
+    static const char *const taken[] = {"uring", "epoll", "epoll"};
+    cel_options options;
+
+    for (int i = 0; i < 3; i++) {
+        cel_options_init(&options);
+        options.backend = asked[i];
+        int err = cel_embed_open(&options);
+        if (err < 0) {
+            CHECK_EQ(err, -ENOSYS);
+            CHECK(cel_info_refusal(asked[i]) != NULL);
+            continue;
+        }
+        CHECK_STR(cel__worker()->loop.backend->name, taken[i]);
+        CHECK_EQ(cel_embed_close(), 0);
+    }
 }
 
 TEST(a_fork_goes_on)
