@@ -165,7 +165,7 @@ send_files(int listener, const char *path)
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         off_t at = 0;
         if (recv(fd, buffer, 1024, 0) > 0 &&
-            send(fd, head, sizeof(head) - 1, MSG_MORE | MSG_NOSIGNAL) > 0) {
+            send_all(fd, head, sizeof(head) - 1)) {
             while (at < FILE_SIZE &&
                    sendfile(fd, file, &at, FILE_SIZE - (size_t)at) > 0) {
                 continue;
