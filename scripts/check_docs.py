@@ -2,7 +2,9 @@
 
 In every .md file: what it links to and names in `code` exists, its make
 targets and check steps too; C examples compile, those with a main() are
-linked with the library of the build folder and run; Python examples parse;
+linked with the library of the build folder and run, and a block that is marked
+with a file (```c examples/echo.c) is in that file, line by line; where it has
+a line of three dots something of the file is left out; Python examples parse;
 tables of figures (figures.py) are in one piece; lines have at most 100
 columns, but for tables.  README.md and README.ko.md have at most 150 lines
 and, but for comments, the same examples.  The tests that a C file says it has
@@ -25,7 +27,8 @@ COLUMNS = 100
 README_LINES = 150
 READMES = ["README.md", "README.ko.md"]
 
-FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.M | re.S)
+# Indentation, language, file, text.
+FENCE = re.compile(r"^( *)```(\w*)(?: ([^\n`]+))?\n(.*?)^ *```$", re.M | re.S)
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 # `path/to/something`: names with a slash whose first folder is ours.
 NAMED = re.compile(r"`([\w.]+/[\w./+-]*)`")
@@ -61,14 +64,14 @@ def width(line):
 def examples(text, language):
     """Yield (line, source) of the fenced blocks in a language."""
     for match in FENCE.finditer(text):
-        if match[2] == language:
+        if match[2] == language and match[3] is None:
             line = text.count("\n", 0, match.start()) + 2
-            yield line, textwrap.dedent(match[3])
+            yield line, textwrap.dedent(match[4])
 
 
 def code(text):
     """The commands in fenced blocks and what stands between backticks."""
-    fenced = "\n".join(match[3] for match in FENCE.finditer(text)
+    fenced = "\n".join(match[4] for match in FENCE.finditer(text)
                        if match[2] in ("", "sh"))
     return fenced + "\n" + "\n".join(
         f"`{match}`" for match in re.findall(r"`([^`\n]+)`", text))
@@ -107,6 +110,24 @@ def check_form(path, text):
     name = str(path.relative_to(ROOT))
     if name in READMES and len(text.splitlines()) > README_LINES:
         yield f"has {len(text.splitlines())} lines, more than {README_LINES}"
+
+
+def check_excerpts(text):
+    """Yield the blocks that are not in the file they are marked with."""
+    for match in FENCE.finditer(text):
+        path = ROOT / (match[3] or ".")
+        if match[3] is None:
+            continue
+        if not path.is_file():
+            yield f"shows {match[3]}, which is not there"
+            continue
+        left = "\n" + path.read_text()
+        for piece in re.split(r"^…\n", match[4], flags=re.M):
+            before, found, left = left.partition("\n" + piece)
+            left = "\n" + left
+            if not found:
+                yield f"{match[3]} has no such lines (any more):\n{piece}"
+                break
 
 
 def check_c(source, build, folder):
@@ -185,7 +206,7 @@ def main():
     for path in paths:
         text = path.read_text()
         for found in (*check_form(path, text), *check_names(path, text),
-                      *check_examples(text, build)):
+                      *check_excerpts(text), *check_examples(text, build)):
             print(f"{path.relative_to(ROOT)}: {found}")
             wrong += 1
     for found in check_same_examples():
