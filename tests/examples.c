@@ -94,10 +94,9 @@ TEST(commands_run_together)
     CHECK_STR(text, "$ exit 3\n(status 3)\n$ true\n");
 }
 
-/* Start the server `name` on a free port; `nlines` it says when it is ready,
-   each with the port. */
+/* Start the server `name` on a free port; it says so when it is ready. */
 static pid_t
-start_server(const char *name, const char *workers, int nlines, int *port)
+start_server(const char *name, int *port)
 {
     char digits[16];
     char line[128];
@@ -111,16 +110,14 @@ start_server(const char *name, const char *workers, int nlines, int *port)
     CHECK_GE(child, 0);
     if (child == 0) {
         dup2(out[1], STDOUT_FILENO);
-        execl(server, server, digits, workers, (char *)NULL);
+        execl(server, server, digits, (char *)NULL);
         _exit(127);
     }
     close(out[1]);
     FILE *said = fdopen(out[0], "r");
     CHECK(said != NULL);
-    for (int i = 0; i < nlines; i++) {
-        CHECK(fgets(line, sizeof(line), said) != NULL);
-        CHECK(strstr(line, digits) != NULL);
-    }
+    CHECK(fgets(line, sizeof(line), said) != NULL);
+    CHECK(strstr(line, digits) != NULL);
     (void)fclose(said);
     return child;
 }
@@ -138,7 +135,7 @@ TEST(echo_answers_everyone_at_once)
     char args[64];
     int port;
 
-    pid_t child = start_server("echo", NULL, 1, &port);
+    pid_t child = start_server("echo", &port);
     (void)snprintf(args, sizeof(args), "127.0.0.1 %d 400", port);
     expect("fanout", args, line, sizeof(line));
     CHECK(strncmp(line, "400 of 400 answered", 19) == 0);
@@ -147,17 +144,76 @@ TEST(echo_answers_everyone_at_once)
     stop_server(child);
 }
 
-TEST(manycore_answers_at_every_worker)
+TEST(select_has_all_of_both_channels)
 {
-    char line[128];
-    char args[64];
-    int port;
+    char text[512];
+    char wanted[16];
 
-    pid_t child = start_server("manycore", "4", 4, &port);
-    (void)snprintf(args, sizeof(args), "127.0.0.1 %d 400", port);
-    expect("fanout", args, line, sizeof(line));
-    CHECK(strncmp(line, "400 of 400 answered", 19) == 0);
-    stop_server(child);
+    expect("select", "", text, sizeof(text));
+    for (int n = 0; n < 10; n++) {
+        (void)snprintf(wanted, sizeof(wanted), "%s %d\n",
+                       n % 2 == 0 ? "even" : "odd", n);
+        CHECK(strstr(text, wanted) != NULL);
+    }
+}
+
+TEST(meter_counts_until_the_end_or_a_signal)
+{
+    char command[640];
+    char text[512];
+
+    (void)snprintf(command, sizeof(command), "printf hello | '%s'",
+                   path_of("meter"));
+    CHECK_EQ(run(command, text, sizeof(text)), 0);
+    CHECK_STR(text, "5 bytes\n");
+}
+
+TEST(meter_ends_at_ctrl_c)
+{
+    char line[64];
+    int status;
+    int in[2];
+    int out[2];
+
+    const char *meter = path_of("meter");
+    CHECK_EQ(pipe(in), 0);
+    CHECK_EQ(pipe(out), 0);
+    pid_t child = fork();
+    CHECK_GE(child, 0);
+    if (child == 0) {
+        dup2(in[0], STDIN_FILENO);
+        dup2(out[1], STDOUT_FILENO);
+        dup2(out[1], STDERR_FILENO);
+        execl(meter, meter, (char *)NULL);
+        _exit(127);
+    }
+    close(out[1]);
+    FILE *said = fdopen(out[0], "r");
+    CHECK(said != NULL);
+    CHECK_EQ(write(in[1], "hello", 5), 5);
+    do { /* it has begun, and may say how a hard build began */
+        CHECK(fgets(line, sizeof(line), said) != NULL);
+    } while (strcmp(line, "5 bytes so far\n") != 0);
+    CHECK_EQ(kill(child, SIGINT), 0);
+    do {
+        CHECK(fgets(line, sizeof(line), said) != NULL);
+    } while (strstr(line, "so far") != NULL);
+    CHECK_STR(line, "5 bytes\n");
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+    (void)fclose(said);
+}
+
+TEST(two_loops_in_one_thread)
+{
+    char text[512];
+
+    if (access(path_of("inside_uv"), X_OK) != 0) {
+        SKIP("it is not built: libuv is not there");
+    }
+    expect("inside_uv", "", text, sizeof(text));
+    CHECK(strstr(text, "Ada: line 3\n") != NULL);
+    CHECK(strstr(text, "Bob: line 3\n") != NULL);
 }
 
 TEST(what_can_not_be_done_is_said)
