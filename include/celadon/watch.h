@@ -3,9 +3,9 @@
  * Watchers: functions that are called when something happens, for programs
  * that are written so, as for libev and its like.
  *
- * A watcher is made stopped, for a descriptor, a moment or a signal; once
- * started it calls its function each time that comes about, until it is
- * stopped.
+ * A watcher is made stopped, for a descriptor, a moment, a signal or the
+ * thread's own rhythm; once started it calls its function each time that comes
+ * about, until it is stopped.
  *
  * Where: in one coroutine a thread, which is there as long as a watcher is
  * active.  So a function may suspend like any other code; the functions of
@@ -40,7 +40,8 @@ typedef struct cel_watch cel_watch;
  * What a watcher calls.  `what` is, of a descriptor, what it is ready for, as
  * cel_wait_fd() has it, or a negative errno, and then the watcher has stopped
  * (-ECANCELED: cel_close() closed it; -EBADF: it is not open; -ENOMEM); of a
- * timer 0; of a signal its number, or likewise a negative errno.  May suspend.
+ * timer, and of the rhythm, 0; of a signal its number, or likewise a negative
+ * errno.  May suspend.
  */
 typedef void cel_watch_fn(cel_watch *watch, int what, void *arg);
 
@@ -80,6 +81,39 @@ CEL_API CEL_NODISCARD int cel_watch_signal(cel_watch **out, int signal,
                                            cel_watch_fn *fn, void *arg);
 
 /**
+ * Make a watcher that calls `fn(watch, 0, arg)` whenever this thread has
+ * nothing left to run, and, as long as that stays so, again and again: it does
+ * not sleep, but looks for what has come and calls once more.  For work that
+ * is done when there is no other, a bit at a time.
+ *
+ * Does not suspend.  Returns as cel_watch_fd().
+ */
+CEL_API CEL_NODISCARD int cel_watch_idle(cel_watch **out, cel_watch_fn *fn,
+                                         void *arg);
+
+/**
+ * Make a watcher that calls `fn(watch, 0, arg)` before this thread sleeps:
+ * when nothing is left to run, none is idle, and it is about to wait.  What
+ * has become ready meanwhile runs first, and then it is called again.
+ *
+ * Within a loop of somebody else's (see embed.h) that is where
+ * cel_embed_deadline() is asked.
+ *
+ * Does not suspend.  Returns as cel_watch_fd().
+ */
+CEL_API CEL_NODISCARD int cel_watch_prepare(cel_watch **out, cel_watch_fn *fn,
+                                            void *arg);
+
+/**
+ * Make a watcher that calls `fn(watch, 0, arg)` when this thread has slept,
+ * before the functions of watchers for what has come meanwhile.
+ *
+ * Does not suspend.  Returns as cel_watch_fd().
+ */
+CEL_API CEL_NODISCARD int cel_watch_check(cel_watch **out, cel_watch_fn *fn,
+                                          void *arg);
+
+/**
  * Start `watch`; one that is active stays as it is, with its times.
  *
  * Does not suspend.  Returns 0, or, and then it is stopped, -ENOMEM; of a
@@ -103,7 +137,8 @@ CEL_API void cel_watch_close(cel_watch *watch);
  *
  * Suspends until then or `deadline`.  Returns 0, -EPERM (the thread runs no
  * coroutines), -ETIMEDOUT, -ECANCELED, or -EDEADLK (called by a watcher, or
- * one of the calls waits for what can't come).
+ * nothing can come any more: none is active but those of sleeps, or one of the
+ * calls waits for what can't come).
  */
 CEL_API CEL_NODISCARD int cel_watch_run(cel_time deadline);
 

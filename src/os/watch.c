@@ -10,6 +10,10 @@
  * has not read is told again.  A signal is the descriptor of what receives
  * it.
  *
+ * Watchers of the thread's own rhythm are noted when the worker asks, before
+ * it sleeps and after.  They come first among the active ones, so that those
+ * are found without a walk over all.
+ *
  * Threads: see celadon/watch.h.
  *
  * Tests: unit/test_watch.c
@@ -37,14 +41,22 @@ struct watches {
     struct cel__link fired;   /* those to be called, in order */
     struct cel__link joiners; /* waits of those in cel_watch_run() */
     bool has_caller;
+    bool dozes;               /* the worker sleeps, and was not kept from it */
+    uint64_t ready_to_sleep;  /* switches when all had been called that are to
+                                 be before it sleeps: others ran since where
+                                 there are more; UINT64_MAX: not yet */
     bool sleeps;              /* the caller is parked for want of work */
     struct cel__coro *caller; /* NULL: it has not begun yet */
 };
 
 enum kind {
     WATCH_FD,
+    WATCH_SIGNAL,
     WATCH_TIMER,
-    WATCH_SIGNAL
+    /* From here on: of the rhythm. */
+    WATCH_IDLE,
+    WATCH_PREPARE,
+    WATCH_CHECK
 };
 
 /*
@@ -62,7 +74,7 @@ struct cel_watch {
     int what;               /* of the call to be made */
     cel_watch_fn *fn;
     void *arg;
-    struct cel__op op;       /* not a timer's: the wait for readiness */
+    struct cel__op op;       /* a descriptor's, a signal's: the wait */
     struct cel__timer timer; /* a timer's */
     cel_time due;            /* when it fires next */
     int64_t after;
@@ -102,13 +114,53 @@ fire(struct cel_watch *self, int what)
     rouse(watches);
 }
 
+/* The first active watcher of the rhythm at `link` or behind; NULL: none. */
+static struct cel_watch *
+rhythm_at(const struct watches *watches, struct cel__link *link)
+{
+    if (link == &watches->active) {
+        return NULL;
+    }
+    struct cel_watch *self = cel__container(link, struct cel_watch, link);
+    return self->kind >= WATCH_IDLE ? self : NULL;
+}
+
+/* Have all active watchers of `kind` called, ahead of what has happened since.
+   Returns whether there are any. */
+static bool
+fire_all(struct watches *watches, enum kind kind)
+{
+    struct cel__link *ahead = watches->fired.next;
+    struct cel_watch *self;
+    bool any = false;
+
+    for (struct cel__link *link = watches->active.next;
+         (self = rhythm_at(watches, link)) != NULL; link = link->next) {
+        if (self->kind == kind) {
+            any = true;
+            if (cel__list_empty(&self->fired)) {
+                cel__list_append(ahead, &self->fired);
+            }
+        }
+    }
+    if (any) {
+        rouse(watches);
+    }
+    return any;
+}
+
 /* It is active no more, and a call that was due may still be made. */
 static void
 deactivate(struct cel_watch *self)
 {
     self->active = false;
     cel__list_remove(&self->link);
-    if (self->kind == WATCH_TIMER) {
+    if (self->kind >= WATCH_IDLE) {
+        if (rhythm_at(self->watches, self->watches->active.next) == NULL) {
+            self->watches->worker->hooks.lull = NULL;
+        }
+    }
+    else if (self->kind == WATCH_TIMER) {
         cel__timer_stop(self->watches->worker, &self->timer);
     }
     else {
@@ -121,6 +173,50 @@ deactivate(struct cel_watch *self)
     rouse(self->watches);
 }
 
+static void
+close_annex(struct cel__annex *annex)
+{
+    free((struct watches *)annex);
+}
+
+/* The loop waits again for what is waited for, in the child too. */
+static void
+forked(struct cel__annex *annex)
+{
+    (void)annex;
+}
+
+static struct watches *
+find(const struct cel__worker *worker)
+{
+    return (struct watches *)cel__worker_find_annex(worker, close_annex);
+}
+
+/* The hook: the worker is about to sleep, or has slept. */
+static bool
+lull(struct cel__worker *worker, bool over)
+{
+    struct watches *watches = find(worker);
+    bool slept = watches->dozes;
+
+    watches->dozes = false;
+    if (over) {
+        watches->ready_to_sleep = UINT64_MAX;
+        return slept && fire_all(watches, WATCH_CHECK);
+    }
+    /* Another's loop asks from the root, and has switched there. */
+    uint64_t nswitch = worker->nswitch -
+                       (worker->current->state == CEL__RUNNING);
+    /* Where the caller is held up in a function, nobody can be called. */
+    if (watches->sleeps && (fire_all(watches, WATCH_IDLE) ||
+                            (watches->ready_to_sleep != nswitch &&
+                             fire_all(watches, WATCH_PREPARE)))) {
+        return true;
+    }
+    watches->dozes = true;
+    return false;
+}
+
 /* Wait for what `self`, which is active, is there for.  Returns 0 or a
    negative errno. */
 static int
@@ -128,6 +224,10 @@ arm(struct cel_watch *self)
 {
     struct cel__worker *worker = self->watches->worker;
 
+    if (self->kind >= WATCH_IDLE) {
+        worker->hooks.lull = lull;
+        return 0;
+    }
     if (self->kind == WATCH_TIMER) {
         return cel__timer_start(worker, &self->timer, self->due);
     }
@@ -223,7 +323,7 @@ call(struct cel_watch *self)
     if (self->kind != WATCH_SIGNAL || what != 0) {
         self->fn(self, what, self->arg);
     }
-    if (self->kind != WATCH_TIMER && self->active &&
+    if (self->kind <= WATCH_SIGNAL && self->active &&
         self->op.state == CEL__OP_IDLE && cel__list_empty(&self->fired)) {
         int err = arm(self);
         if (err < 0) {
@@ -243,7 +343,9 @@ call_all(struct watches *watches)
     while (!worker->current->cancelled) {
         struct cel_watch *fired = next_fired(watches);
         if (fired != NULL) {
+            bool prepares = fired->kind == WATCH_PREPARE;
             call(fired);
+            watches->ready_to_sleep = prepares ? worker->nswitch : UINT64_MAX;
             (void)cel__io_charge(worker, 0);
         }
         else if (cel__list_empty(&watches->active)) {
@@ -281,25 +383,6 @@ caller(void *arg)
     }
     watches->caller = NULL;
     watches->has_caller = false;
-}
-
-static void
-close_annex(struct cel__annex *annex)
-{
-    free((struct watches *)annex);
-}
-
-/* The loop waits again for what is waited for, in the child too. */
-static void
-forked(struct cel__annex *annex)
-{
-    (void)annex;
-}
-
-static struct watches *
-find(const struct cel__worker *worker)
-{
-    return (struct watches *)cel__worker_find_annex(worker, close_annex);
 }
 
 /* Those of `worker`, made where they are not there yet, or NULL. */
@@ -414,6 +497,36 @@ cel_watch_signal(cel_watch **out, int signal, cel_watch_fn *fn, void *arg)
     return err;
 }
 
+static int
+make_of_rhythm(cel_watch **out, enum kind kind, cel_watch_fn *fn, void *arg)
+{
+    int err;
+    struct cel_watch *self = make(kind, fn, arg, &err);
+
+    if (self != NULL) {
+        *out = self;
+    }
+    return err;
+}
+
+int
+cel_watch_idle(cel_watch **out, cel_watch_fn *fn, void *arg)
+{
+    return make_of_rhythm(out, WATCH_IDLE, fn, arg);
+}
+
+int
+cel_watch_prepare(cel_watch **out, cel_watch_fn *fn, void *arg)
+{
+    return make_of_rhythm(out, WATCH_PREPARE, fn, arg);
+}
+
+int
+cel_watch_check(cel_watch **out, cel_watch_fn *fn, void *arg)
+{
+    return make_of_rhythm(out, WATCH_CHECK, fn, arg);
+}
+
 int
 cel_watch_start(cel_watch *watch)
 {
@@ -432,7 +545,9 @@ cel_watch_start(cel_watch *watch)
     }
     watch->due = cel_after(watch->after);
     watch->active = true;
-    cel__list_append(&watch->watches->active, &watch->link);
+    struct cel__link *active = &watch->watches->active;
+    cel__list_append(watch->kind >= WATCH_IDLE ? active->next : active,
+                     &watch->link);
     /* One whose last wait is still being taken back waits after that. */
     err = watch->op.state == CEL__OP_IDLE ? arm(watch) : 0;
     if (err < 0) {

@@ -119,7 +119,8 @@ cel_embed_deadline(void)
     }
     struct cel__worker *worker = self->run.worker;
     if (cel__ring_count(&worker->ready) != 0 ||
-        !cel__loop_hand_over(&worker->loop)) {
+        !cel__loop_hand_over(&worker->loop) ||
+        (worker->hooks.lull != NULL && worker->hooks.lull(worker, false))) {
         return CEL_AT_ONCE;
     }
     /* In this order, as in cel__worker_turn(): see worker.c. */
@@ -139,6 +140,9 @@ cel_embed_turn(void)
         return -EPERM;
     }
     struct cel__worker *worker = self->run.worker;
+    if (worker->hooks.lull != NULL) {
+        (void)worker->hooks.lull(worker, true);
+    }
     /* Where nothing is armed the loop would not look at all, and the message
        that woke the other one would do so for ever. */
     if (worker->loop.narmed == 0 && worker->forks == cel__fork_count()) {

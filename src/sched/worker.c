@@ -425,19 +425,29 @@ expects_nothing(const struct cel__worker *worker)
            (worker->nshared == 0 || cel__sys_single_threaded());
 }
 
+/* See the hook. */
+static inline bool
+lull(struct cel__worker *worker, bool over)
+{
+    return cel__unlikely(worker->hooks.lull != NULL) &&
+           worker->hooks.lull(worker, over);
+}
+
 /* How long the poll may sleep. */
 static cel_time
 patience(struct cel__worker *worker)
 {
+    cel_time left = CEL_FOREVER;
+
     if (cel__ring_count(&worker->ready) != 0) {
         return 0;
     }
     cel_time due = cel__heap_least(&worker->timers);
-    if (due == CEL_FOREVER) {
-        return CEL_FOREVER;
+    if (due != CEL_FOREVER) {
+        cel_time now = cel__clock_now();
+        left = due <= now ? 0 : due - now;
     }
-    cel_time now = cel__clock_now();
-    return due <= now ? 0 : due - now;
+    return left == 0 || lull(worker, false) ? 0 : left;
 }
 
 /* The run queue is empty and will stay so: whom to tell. */
@@ -463,6 +473,22 @@ publish(struct cel__worker *worker)
 
     atomic_store_explicit(&business->nready, cel__ring_count(&worker->ready),
                           memory_order_relaxed);
+}
+
+/* What has come beside what the poll, which said `err`, has ended. */
+static void
+take_in(struct cel__worker *worker, int err)
+{
+    if (err == -EINTR && worker->hooks.signalled != NULL) {
+        worker->hooks.signalled(worker);
+    }
+    if (!cel__inbox_empty(&worker->inbox)) {
+        read_inbox(worker);
+    }
+    fire_timers(worker);
+    if (CEL__HARD) {
+        cel__ring_shuffle(&worker->ready, cel__dice(UINT32_MAX));
+    }
 }
 
 struct cel__coro *
@@ -499,16 +525,10 @@ cel__worker_turn(struct cel__worker *worker)
     if (worker->timers.count != 0 || timeout != 0) {
         worker->now = cel__clock_now();
     }
-    if (err == -EINTR && worker->hooks.signalled != NULL) {
-        worker->hooks.signalled(worker);
+    if (timeout != 0) {
+        (void)lull(worker, true);
     }
-    if (!cel__inbox_empty(&worker->inbox)) {
-        read_inbox(worker);
-    }
-    fire_timers(worker);
-    if (CEL__HARD) {
-        cel__ring_shuffle(&worker->ready, cel__dice(UINT32_MAX));
-    }
+    take_in(worker, err);
     return NULL;
 }
 

@@ -90,6 +90,9 @@ struct cel__hooks {
        send a message: then it is asked again from time to time.  Without the
        hook the root's park returns -EDEADLK. */
     struct cel__coro *(*stuck)(struct cel__worker *worker);
+    /* Nobody is ready and the poll would sleep, or, `over`, has slept.  May
+       wake.  Returns whether it is only to look, and not to sleep. */
+    bool (*lull)(struct cel__worker *worker, bool over);
     /* `stuck` need not be asked again: a message ends the sleep. */
     bool patient;
 };

@@ -13,6 +13,7 @@
 #include "celadon/info.h"
 #include "celadon/net.h"
 #include "celadon/pool.h"
+#include "celadon/watch.h"
 #include "coros.h"
 #include "sched/worker.h"
 #include "sockets.h"
@@ -169,6 +170,47 @@ TEST(a_call_that_is_given_up_wakes_nobody_later)
     while (ndone < 1) {
         turn();
     }
+    CHECK_EQ(cel_embed_close(), 0);
+}
+
+static void
+count_calls(cel_watch *watch, int what, void *arg)
+{
+    (void)what;
+    if (++*(int *)arg == 3) {
+        cel_watch_stop(watch);
+    }
+}
+
+TEST(idle_watchers_keep_the_other_loop_from_sleeping)
+{
+    cel_watch *idle;
+    cel_watch *prepare;
+    cel_watch *check;
+    int ncalls[3] = {0};
+
+    CHECK_EQ(cel_embed_open(NULL), 0);
+    CHECK_EQ(cel_watch_idle(&idle, count_calls, &ncalls[0]), 0);
+    CHECK_EQ(cel_watch_prepare(&prepare, count_calls, &ncalls[1]), 0);
+    CHECK_EQ(cel_watch_check(&check, count_calls, &ncalls[2]), 0);
+    CHECK_EQ(cel_watch_start(idle), 0);
+    CHECK_EQ(cel_watch_start(prepare), 0);
+    CHECK_EQ(cel_watch_start(check), 0);
+    quieten(); /* now the other loop would sleep */
+    CHECK_EQ(ncalls[0], 3);
+    int before = ncalls[1];
+    /* Where others are shuffled in between it is called again. */
+    CHECK(before == 1 || (CEL__HARD && before > 1));
+    CHECK_EQ(ncalls[2], 0);
+    quieten();
+    CHECK_EQ(ncalls[1], before);
+    CHECK_EQ(cel_embed_turn(), 0); /* it has slept */
+    quieten();
+    CHECK_EQ(ncalls[2], 1);
+    CHECK(ncalls[1] == 2 || CEL__HARD);
+    cel_watch_close(idle);
+    cel_watch_close(prepare);
+    cel_watch_close(check);
     CHECK_EQ(cel_embed_close(), 0);
 }
 

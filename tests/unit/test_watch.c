@@ -219,6 +219,186 @@ TEST(what_was_missed_is_not_made_up_for)
     run(late_calls);
 }
 
+/* What was called, a letter each. */
+struct rhythm {
+    char calls[4096];
+    size_t ncalls;
+    int nslept;
+    cel_watch *watches[3];
+};
+
+static void
+note(struct rhythm *rhythm, char letter)
+{
+    CHECK_LT(rhythm->ncalls, sizeof(rhythm->calls));
+    rhythm->calls[rhythm->ncalls++] = letter;
+}
+
+static void
+before_sleep(cel_watch *watch, int what, void *arg)
+{
+    CHECK(cel_watch_active(watch));
+    CHECK_EQ(what, 0);
+    note(arg, 'p');
+}
+
+static void
+after_sleep(cel_watch *watch, int what, void *arg)
+{
+    struct rhythm *rhythm = arg;
+
+    CHECK(cel_watch_active(watch));
+    CHECK_EQ(what, 0);
+    note(rhythm, 'c');
+    rhythm->nslept++;
+}
+
+static void
+tick(cel_watch *watch, int what, void *arg)
+{
+    struct rhythm *rhythm = arg;
+
+    CHECK(cel_watch_active(watch));
+    CHECK_EQ(what, 0);
+    note(rhythm, 't');
+    if (rhythm->nslept >= 5) {
+        for (int i = 0; i < 3; i++) {
+            cel_watch_stop(rhythm->watches[i]);
+        }
+    }
+}
+
+static int
+sleeping(void *arg)
+{
+    static struct rhythm rhythm;
+    cel_watch **watches = rhythm.watches;
+
+    (void)arg;
+    CHECK_EQ(cel_watch_prepare(&watches[0], before_sleep, &rhythm), 0);
+    CHECK_EQ(
+        cel_watch_timer(&watches[1], CEL_MSEC, 3 * CEL_MSEC, tick, &rhythm),
+        0);
+    CHECK_EQ(cel_watch_check(&watches[2], after_sleep, &rhythm), 0);
+    for (int i = 0; i < 3; i++) {
+        start(watches[i]);
+    }
+    finish();
+    CHECK_GE(rhythm.nslept, 5);
+    CHECK_NE(rhythm.calls[0], 'c');
+    for (size_t i = 1; i < rhythm.ncalls; i++) {
+        /* Nothing comes between the one and the sleep. */
+        CHECK(rhythm.calls[i] != 'c' || rhythm.calls[i - 1] == 'p');
+    }
+    for (int i = 0; i < 3; i++) {
+        cel_watch_close(watches[i]);
+    }
+    return 0;
+}
+
+TEST(functions_are_called_before_and_after_the_thread_sleeps)
+{
+    run(sleeping);
+}
+
+static int
+nothing_to_come(void *arg)
+{
+    struct seen seen = {0};
+    cel_watch *watch;
+
+    (void)arg;
+    CHECK_EQ(cel_watch_prepare(&watch, count, &seen), 0);
+    start(watch);
+    CHECK_EQ(cel_watch_run(CEL_FOREVER), -EDEADLK);
+    CHECK_EQ(seen.ncalls, 1);
+    CHECK_EQ(cel_watch_run(cel_after(CEL_MSEC)), -ETIMEDOUT);
+    CHECK_GE(seen.ncalls, 2);
+    cel_watch_close(watch);
+    finish();
+    return 0;
+}
+
+TEST(who_waits_for_sleeps_alone_waits_in_vain)
+{
+    run(nothing_to_come);
+}
+
+static void
+stop_both(cel_watch *watch, int what, void *arg)
+{
+    struct seen *seen = arg;
+
+    (void)what;
+    cel_watch_stop(watch);
+    cel_watch_stop(seen->other);
+}
+
+static int
+idling(void *arg)
+{
+    struct seen seen = {.limit = 10};
+    struct seen other = {0};
+    cel_watch *timer;
+
+    (void)arg;
+    CHECK_EQ(cel_watch_idle(&seen.other, count, &seen), 0);
+    start(seen.other);
+    for (int i = 0; i < 100; i++) {
+        CHECK_EQ(cel_yield(), 0); /* somebody is ready all the time */
+    }
+    CHECK_EQ(seen.ncalls, 0);
+    finish();
+    CHECK_EQ(seen.ncalls, 10);
+    CHECK_EQ(seen.last, 0);
+    /* What comes is not kept waiting. */
+    seen.limit = 0;
+    start(seen.other);
+    CHECK_EQ(cel_watch_timer(&timer, 2 * CEL_MSEC, 0, stop_both, &seen), 0);
+    CHECK_EQ(cel_watch_prepare(&other.own, count, &other), 0);
+    start(timer);
+    start(other.own);
+    CHECK_EQ(cel_watch_run(CEL_FOREVER), -EDEADLK);
+    CHECK_GE(seen.ncalls, 11);
+    /* Only when none was idle. */
+    CHECK_EQ(other.ncalls, 1);
+    cel_watch_close(other.own);
+    cel_watch_close(seen.other);
+    cel_watch_close(timer);
+    return 0;
+}
+
+TEST(idle_ones_are_called_while_nothing_else_is_ready)
+{
+    run(idling);
+}
+
+static int
+slow_preparation(void *arg)
+{
+    struct seen seen = {.limit = 3};
+    struct seen ticks = {0};
+
+    (void)arg;
+    CHECK_EQ(cel_watch_prepare(&seen.own, slow, &seen), 0);
+    CHECK_EQ(cel_watch_timer(&ticks.own, 0, CEL_MSEC, count, &ticks), 0);
+    start(seen.own);
+    start(ticks.own);
+    while (cel_watch_active(seen.own)) {
+        CHECK_EQ(cel_sleep(cel_after(CEL_MSEC)), 0);
+    }
+    /* It makes the thread sleep, for which it is not called. */
+    CHECK_EQ(seen.ncalls, 3);
+    cel_watch_close(seen.own);
+    cel_watch_close(ticks.own);
+    return 0;
+}
+
+TEST(a_function_that_suspends_is_not_called_meanwhile)
+{
+    run(slow_preparation);
+}
+
 static void
 close_both(cel_watch *watch, int what, void *arg)
 {
