@@ -20,6 +20,7 @@
 #include "base/check.h"
 #include "sched/wait.h"
 #include "sched/worker.h"
+#include "see/awaited.h"
 
 /* Tell `ask`, which may be NULL, and forget it; returns whom to resume. */
 static struct cel__coro *
@@ -101,6 +102,7 @@ int
 cel_gen_send(cel_gen *gen, void *in, void **out)
 {
     struct cel__worker *worker = gen->coro.coro.worker;
+    struct cel__awaiting note = {&cel__awaited_value, &gen->coro.coro};
     struct cel__gen_ask ask = {worker->current, false, 0, NULL};
 
     if (gen->coro.ended) {
@@ -117,14 +119,17 @@ cel_gen_send(cel_gen *gen, void *in, void **out)
     /* Two that exchange values pass the run queue by; others must run too.
        From here on `gen` may be closed under us, so only `ask` is read. */
     bool others = ++gen->nasked % CEL__BUDGET == 0;
+    ask.coro->awaiting = &note;
     int code = go_on(worker, gen);
     while (!ask.done) {
         if (code < 0 && code != CEL__RESUMED) {
+            ask.coro->awaiting = NULL;
             gen->ask = NULL;
             return code;
         }
-        code = cel__park(worker, CEL_FOREVER, "generator");
+        code = cel__park(worker, CEL_FOREVER, note.kind->what);
     }
+    ask.coro->awaiting = NULL;
     if (others) {
         (void)cel__yield(worker);
     }

@@ -11,6 +11,8 @@
  */
 #include "see/awaited.h"
 
+#include "sched/gen.h"
+#include "sched/wait.h"
 #include "sched/worker.h"
 
 /* Holders that are named; of the rest it is said that they are. */
@@ -66,20 +68,42 @@ put_holders(struct cel__text *text, const struct cel__worker *worker,
     }
 }
 
+/* Whether `coro` is a generator that has yielded. */
+static bool
+is_idle(const struct cel__worker *worker, const struct cel__coro *coro)
+{
+    const struct cel_coro *handle = (const struct cel_coro *)coro;
+
+    return worker->run != NULL && coro != &worker->root && handle->is_gen &&
+           ((const struct cel_gen *)handle)->idle;
+}
+
+static const struct cel__coro *
+itself(void *object, size_t number)
+{
+    return number == 0 ? object : NULL;
+}
+
 void
 cel__awaited_put(struct cel__text *text, const struct cel__worker *worker,
                  const struct cel__coro *coro)
 {
     const struct cel__awaiting *note = coro->awaiting;
+    const char *what = coro->waits_for;
 
-    cel__text_put(text, coro->waits_for);
+    if (what == cel__wait_by_hand) {
+        what = is_idle(worker, coro) ? "being asked"
+               : note != NULL        ? note->kind->what
+                                     : what;
+    }
+    cel__text_put(text, what);
     if (note == NULL) {
         return;
     }
     if (note->kind->describe != NULL) {
         note->kind->describe(note->object, text);
     }
-    else if (note->kind != &cel__awaited_end) {
+    else if (note->kind->holder != itself) {
         cel__text_put(text, " (");
         cel__text_hex(text, (uintptr_t)note->object);
         cel__text_put(text, ")");
@@ -89,11 +113,8 @@ cel__awaited_put(struct cel__text *text, const struct cel__worker *worker,
     }
 }
 
-static const struct cel__coro *
-itself(void *object, size_t number)
-{
-    return number == 0 ? object : NULL;
-}
-
 const struct cel__awaited cel__awaited_end = {
     .what = "the end", .holder = itself, .relation = "of"};
+
+const struct cel__awaited cel__awaited_value = {
+    .what = "the next value", .holder = itself, .relation = "of"};

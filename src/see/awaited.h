@@ -50,7 +50,9 @@ void cel__awaited_put_who(struct cel__text *text,
 void cel__awaited_put(struct cel__text *text, const struct cel__worker *worker,
                       const struct cel__coro *coro);
 
-/* A coroutine itself, which is waited for: its end. */
+/* A coroutine itself, which is waited for: its end, its next value as a
+   generator. */
 extern const struct cel__awaited cel__awaited_end;
+extern const struct cel__awaited cel__awaited_value;
 
 #endif

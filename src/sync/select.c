@@ -151,12 +151,42 @@ dequeue(cel_case *first, struct cel__worker *me)
     }
 }
 
+/* Cases that are named; of the rest it is said that they are. */
+#define NAMED 8
+
+/* What the note of a select points to. */
+struct choice {
+    const cel_case *cases;
+    size_t ncases;
+};
+
+static void
+describe(const void *object, struct cel__text *text)
+{
+    const struct choice *choice = object;
+
+    for (size_t i = 0; i < choice->ncases && i <= NAMED; i++) {
+        const cel_case *one = &choice->cases[i];
+        cel__text_put(text, i == 0 ? " (" : ", ");
+        if (i == NAMED) {
+            cel__text_put(text, "and others");
+            break;
+        }
+        cel__text_put(text, one->op == CEL_SEND ? "to send " : "to receive ");
+        cel__text_hex(text, (uintptr_t)one->chan);
+    }
+    cel__text_put(text, choice->ncases > 0 ? ")" : "");
+}
+
+static const struct cel__awaited awaited_choice = {
+    .what = "one of several channels", .describe = describe};
+
 /* Park until a case has happened.  Returns its index or why not. */
 static int
 await(struct cel__select *select, struct cel__worker *me, cel_time deadline)
 {
     for (;;) {
-        int code = cel__park(me, deadline, "one of several channels");
+        int code = cel__park(me, deadline, awaited_choice.what);
         int winner = CEL__SELECT_OPEN;
 
         if (code < 0) {
@@ -212,7 +242,11 @@ cel_select(cel_case *cases, size_t ncases, cel_time deadline)
     enqueue(cases, ncases, &select, me->current);
     give_all(first, me);
     me->nshared++;
+    struct choice choice = {cases, ncases};
+    struct cel__awaiting note = {&awaited_choice, &choice};
+    me->current->awaiting = &note;
     index = await(&select, me, deadline);
+    me->current->awaiting = NULL;
     dequeue(first, me);
     me->nshared--;
     if (index >= 0) {

@@ -246,6 +246,115 @@ TEST(a_dump_outside_of_any_run_is_empty)
     CHECK_EQ(nsaid, 0);
 }
 
+static void
+chooser(void *arg)
+{
+    cel_chan **chans = arg;
+    int value = 0;
+    cel_case cases[] = {
+        {.chan = chans[0], .value = &value, .op = CEL_RECV},
+        {.chan = chans[1], .value = &value, .op = CEL_SEND},
+    };
+
+    begin("chooser");
+    CHECK_EQ(cel_select(cases, 2, CEL_FOREVER), -ECANCELED);
+}
+
+static void
+many_chooser(void *arg)
+{
+    cel_case cases[10];
+    int value = 0;
+
+    for (int i = 0; i < 10; i++) {
+        cases[i] = (cel_case){.chan = arg, .value = &value, .op = CEL_RECV};
+    }
+    begin("many");
+    CHECK_EQ(cel_select(cases, 10, CEL_FOREVER), -ECANCELED);
+}
+
+static int
+choosers_wait(void *arg)
+{
+    cel_chan *chans[2];
+    char text[128];
+
+    (void)arg;
+    CHECK_EQ(cel_chan_open(&chans[0], sizeof(int), 0), 0);
+    CHECK_EQ(cel_chan_open(&chans[1], sizeof(int), 0), 0);
+    cel_coro *two = go(chooser, chans);
+    cel_coro *many = go(many_chooser, chans[0]);
+    settle_all(2);
+    dump(CEL_DUMP_BRIEF);
+    (void)snprintf(text, sizeof(text), "(to receive %p, to send %p); since",
+                   (void *)chans[0], (void *)chans[1]);
+    CHECK_LINE("\"chooser\" waits for one of several channels ", text);
+    CHECK_LINE("\"many\" waits for one of several channels (to receive ",
+               ", and others); since");
+    end(two);
+    end(many);
+    cel_chan_close(chans[0]);
+    cel_chan_close(chans[1]);
+    return 0;
+}
+
+TEST(a_dump_tells_the_channels_of_a_select)
+{
+    run(choosers_wait);
+}
+
+/* Yields once, then waits for what its asker holds. */
+static void
+numbers(cel_gen *gen, void *arg)
+{
+    cel_set_name("numbers");
+    CHECK_EQ(cel_gen_yield(gen, NULL, NULL), 1);
+    nwaiting++;
+    if (cel_mutex_lock(arg, CEL_FOREVER) == 0) {
+        (void)cel_mutex_unlock(arg);
+    }
+}
+
+static void
+asker(void *arg)
+{
+    cel_gen *gen;
+
+    CHECK_EQ(cel_gen_open(&gen, numbers, arg), 0);
+    CHECK_EQ(cel_gen_send(gen, NULL, NULL), 1);
+    begin("asker");
+    dump(CEL_DUMP_BRIEF);
+    CHECK_LINE("\"numbers\" waits for being asked; since");
+    CHECK_EQ(cel_gen_send(gen, NULL, NULL), 0);
+    cel_gen_close(gen);
+}
+
+static int
+asker_waits(void *arg)
+{
+    cel_mutex *held;
+
+    (void)arg;
+    cel_set_name("main");
+    CHECK_EQ(cel_mutex_open(&held), 0);
+    CHECK_EQ(cel_mutex_lock(held, CEL_FOREVER), 0);
+    cel_coro *coro = go(asker, held);
+    settle_all(2);
+    dump(CEL_DUMP_BRIEF);
+    CHECK_LINE("\"asker\" waits for the next value of #",
+               "\"numbers\"; since");
+    CHECK_LINE("\"numbers\" waits for a mutex", "held by #", "\"main\"");
+    CHECK_EQ(cel_mutex_unlock(held), 0);
+    join(coro);
+    cel_mutex_close(held);
+    return 0;
+}
+
+TEST(a_dump_tells_what_an_asker_waits_for)
+{
+    run(asker_waits);
+}
+
 /*
  * Backtraces.
  */

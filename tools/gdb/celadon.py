@@ -116,10 +116,16 @@ def awaited(coro):
     if kind == "an operation":
         op = note["object"].cast(gdb.lookup_type("struct cel__op").pointer())
         return f"{words} (fd {int(op['fd'])})"
-    if kind == "the end":
+    if kind in ("the end", "the next value"):
         other = note["object"].cast(
             gdb.lookup_type("struct cel__coro").pointer())
-        return f"{words} of {who(other.dereference())}"
+        return f"{kind} of {who(other.dereference())}"
+    if kind == "one of several channels":
+        choice = note["object"].cast(
+            gdb.lookup_type("struct choice").pointer())
+        chans = [hex(int(choice["cases"][i]["chan"]))
+                 for i in range(min(int(choice["ncases"]), 8))]
+        return f"{words} ({', '.join(chans)})"
     where = f" ({hex(int(note['object']))})"
     if kind == "a mutex":
         mutex = note["object"].cast(
