@@ -26,8 +26,8 @@ extern "C" {
  * them who waits for each other in a circle.  For people; it may change.
  *
  * In a backtrace module and offset are those of the call, as addr2line(1)
- * wants them; functions that are not exported have no name (link a program
- * with -rdynamic).
+ * wants them; functions that are not exported have a name as long as their
+ * module's file is there and was not stripped.
  *
  * The coroutines of the calling thread are printed before this returns; each
  * other thread prints its own when its loop next looks for messages, which

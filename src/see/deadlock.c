@@ -19,6 +19,7 @@
 #include "base/text.h"
 #include "sched/worker.h"
 #include "see/awaited.h"
+#include "see/names.h"
 
 /* How long a circle may be, so that the path is half a KiB of stack. */
 #define LONGEST 32
@@ -152,12 +153,10 @@ cel__deadlock_report(struct cel__worker *worker)
     }
     cel__log("deadlock: nothing is left that could wake any of %zu coroutines",
              worker->nalive);
-    if (cel__deadlock_find(worker, say_log, NULL) > 0) {
-        return;
-    }
+    bool circle = cel__deadlock_find(worker, say_log, NULL) > 0;
     size_t n = 0;
     for (struct cel__link *link = worker->all.next;
-         link != &worker->all && n < WAITS; link = link->next) {
+         !circle && link != &worker->all && n < WAITS; link = link->next) {
         const struct cel__coro *coro = cel__container(link, struct cel__coro,
                                                       all);
         if (coro->state == CEL__PARKED) {
@@ -165,4 +164,5 @@ cel__deadlock_report(struct cel__worker *worker)
             n++;
         }
     }
+    cel__names_forget();
 }

@@ -29,6 +29,7 @@
 #include "sched/worker.h"
 #include "see/awaited.h"
 #include "see/deadlock.h"
+#include "see/names.h"
 #include "see/trace.h"
 
 /* Stack that the unwinder may need, with what it loads at the first time. */
@@ -167,6 +168,7 @@ print(struct cel__worker *worker, int fd, unsigned flags)
             put_backtrace(&text, worker, coro);
         }
     }
+    cel__names_forget();
     return text.error;
 }
 
@@ -284,6 +286,7 @@ put_interrupted(struct cel__text *text, const struct cel__coro *coro,
     cel__text_line(text);
     cel__trace_interrupted(&trace, pc);
     cel__trace_put(text, &trace);
+    cel__names_forget();
 }
 
 static void

@@ -16,6 +16,7 @@
 
 #include "base/sys_trace.h"
 #include "coro/switch.h"
+#include "see/names.h"
 
 void
 cel__trace_prepare(void)
@@ -92,6 +93,9 @@ cel__trace_put_address(struct cel__text *text, const void *address)
         cel__text_put(text, "+");
         cel__text_hex(text, symbol.into_name);
         cel__text_put(text, " ");
+    }
+    else if (symbol.module != NULL) {
+        (void)cel__names_put(text, address, &symbol);
     }
     if (symbol.module != NULL) {
         const char *slash = strrchr(symbol.module, '/');

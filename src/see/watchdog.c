@@ -36,6 +36,7 @@
 #include "celadon/see.h"
 #include "sched/worker.h"
 #include "see/awaited.h"
+#include "see/names.h"
 #include "see/trace.h"
 
 /* The signal that asks; ignored by default, and so harmless where it comes
@@ -212,6 +213,7 @@ report(pid_t whom, cel_time since)
         cel__trace_put_frame(&text, &answer.trace, i);
         say(&text);
     }
+    cel__names_forget();
 }
 
 /* One that stands still, to be asked when nobody's list is held. */

@@ -182,6 +182,7 @@ five_wait(void *arg)
     dump(0);
     CHECK_LINE("celadon: process ", "6 coroutines");
     CHECK_LINE("#", "\"main\" running");
+    CHECK_LINE("    five_wait+0x", " (test_see+0x");
     (void)snprintf(text, sizeof(text), "(fd %d readable)", sockets[0]);
     CHECK_LINE("\"reader\" waits for recv", text, "since ", "for another ",
                "stack ", " KiB");
