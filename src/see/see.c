@@ -23,6 +23,7 @@
 #include "base/sys_memory.h"
 #include "base/sys_thread.h"
 #include "base/text.h"
+#include "coro/overflow.h"
 #include "sched/worker.h"
 #include "see/dump.h"
 #include "see/watchdog.h"
@@ -83,6 +84,10 @@ read_environment(void)
 
     if (is_set("CELADON_LOG") && !cel__log_wanted()) {
         (void)cel__log_set(say);
+    }
+    /* Without this an overflow ends the process too, and says nothing. */
+    if (is_set("CELADON_LOG") || is_set("CELADON_DUMP")) {
+        (void)cel__overflow_install();
     }
     /* Ignored it is, too, where a shell starts in the background. */
     if (is_set("CELADON_DUMP") &&

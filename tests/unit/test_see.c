@@ -17,6 +17,7 @@
 
 #include "celadon.h"
 #include "coros.h"
+#include "dying.h"
 #include "tap.h"
 
 /* A dump, and how much there is of it. */
@@ -706,4 +707,56 @@ TEST(the_environment_asks_for_the_log)
     read_back(dump_fd);
     CHECK_LINE("celadon: deadlock: nothing is left");
     CHECK_LINE("celadon: deadlock: #", "\"root\" waits for sleep");
+}
+
+/* No limit but the guard. */
+__attribute__((noinline)) static int
+recurse(const volatile char *before)
+{
+    volatile char here[256];
+
+    here[0] = *before;
+    here[255] = 0;
+    if (here[0] != 0) { /* always */
+        here[255] = (char)recurse(here);
+    }
+    return here[0] + here[255];
+}
+
+static void
+overflow(void *arg)
+{
+    volatile char start = 1;
+
+    (void)arg;
+    cel_set_name("greedy");
+    (void)recurse(&start);
+}
+
+static int
+let_overflow(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(cel_join(go(overflow, NULL), CEL_FOREVER), 0);
+    return 0;
+}
+
+static void
+run_over(void)
+{
+    CHECK_EQ(setenv("CELADON_DUMP", "1", 1), 0);
+    run(let_overflow);
+}
+
+TEST(the_environment_asks_whose_stack_overflowed)
+{
+    char text[1024];
+
+    if (CEL__ASAN || CEL__TSAN) {
+        SKIP("the sanitizer handles faults itself");
+    }
+    int status = in_child(run_over, text, sizeof(text));
+    CHECK(WIFSIGNALED(status));
+    CHECK_EQ(WTERMSIG(status), SIGSEGV);
+    CHECK(strstr(text, "stack overflow in coroutine 'greedy'") != NULL);
 }
