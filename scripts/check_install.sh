@@ -38,6 +38,10 @@ for page in man3/cel_run.3 man3/celadon_net.3 man7/celadon.7; do
     [ -f "$prefix/share/man/$page" ] || fail "there is no $page"
 done
 
+for text in docs/tutorial.md examples/README.md examples/tutorial/step4.c; do
+    cmp "$text" "$prefix/share/doc/celadon/$text"
+done
+
 # Programs: their words are the same in both languages.
 cat >"$work/program.c" <<'PROGRAM'
 #include <celadon.h>
@@ -108,4 +112,7 @@ for language in c cc; do
     try "static_$language" "$cc" -static "${flags[@]}" "${cflags[@]}" \
         "$source" "${static[@]}" 2> >(grep -v getaddrinfo >&2 || true)
 done
+# As the tutorial says.
+try step1 gcc "${flags[@]}" "${cflags[@]}" \
+    "$prefix/share/doc/celadon/examples/tutorial/step1.c" "${shared[@]}"
 printf '%d passed, 0 failed\n' "$count"
