@@ -10,6 +10,14 @@
 #define cel__likely(x)   __builtin_expect(!!(x), 1)
 #define cel__unlikely(x) __builtin_expect(!!(x), 0)
 
+/* A function for what happens seldom: kept out of the ones that run all the
+   time, which would save registers for its sake in every call. */
+#define CEL__COLD __attribute__((cold, noinline))
+
+/* A function whose callers can't afford a call: every nanosecond is counted
+   (bench/core.c). */
+#define CEL__HOT static inline __attribute__((always_inline))
+
 #define CEL__STATIC_ASSERT(expr, text) _Static_assert(expr, text)
 
 /*

@@ -16,7 +16,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/check.h"
 
 /* Slots of a new ring: a page and a half of small programs' coroutines; two
    in hard builds, so that growing is met at once. */
@@ -46,9 +45,8 @@ cel__ring_fini(struct cel__ring *ring)
     ring->slots = NULL;
 }
 
-/* Twice as many slots, and what is queued at the beginning of them. */
-static int
-grow(struct cel__ring *ring)
+CEL__COLD int
+cel__ring_grow(struct cel__ring *ring)
 {
     uint32_t room = ring->mask + 1;
     uint32_t count = cel__ring_count(ring);
@@ -60,6 +58,7 @@ grow(struct cel__ring *ring)
     if (slots == NULL) {
         return -ENOMEM;
     }
+    /* What is queued goes to the beginning. */
     for (uint32_t i = 0; i < count; i++) {
         slots[i] = ring->slots[(ring->head + i) & ring->mask];
     }
@@ -69,26 +68,6 @@ grow(struct cel__ring *ring)
     ring->tail = count;
     ring->mask = room * 2 - 1;
     return 0;
-}
-
-int
-cel__ring_reserve(struct cel__ring *ring)
-{
-    if (ring->reserved > ring->mask) {
-        int err = grow(ring);
-        if (err < 0) {
-            return err;
-        }
-    }
-    ring->reserved++;
-    return 0;
-}
-
-void
-cel__ring_release(struct cel__ring *ring)
-{
-    cel__assert(ring->reserved > 0);
-    ring->reserved--;
 }
 
 bool

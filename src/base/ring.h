@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/check.h"
+
 /* Invariants: mask + 1 is a power of two; tail - head <= mask + 1. */
 struct cel__ring {
     void **slots;
@@ -29,12 +31,32 @@ struct cel__ring {
 int cel__ring_init(struct cel__ring *ring);
 void cel__ring_fini(struct cel__ring *ring);
 
+/* Twice as many slots.  Returns 0 or -ENOMEM. */
+int cel__ring_grow(struct cel__ring *ring);
+
 /*
  * Make room for one more thing, until cel__ring_release().
  * Returns 0 or -ENOMEM; on error the ring is as it was.
  */
-int cel__ring_reserve(struct cel__ring *ring);
-void cel__ring_release(struct cel__ring *ring);
+static inline int
+cel__ring_reserve(struct cel__ring *ring)
+{
+    if (cel__unlikely(ring->reserved > ring->mask)) {
+        int err = cel__ring_grow(ring);
+        if (err < 0) {
+            return err;
+        }
+    }
+    ring->reserved++;
+    return 0;
+}
+
+static inline void
+cel__ring_release(struct cel__ring *ring)
+{
+    cel__assert(ring->reserved > 0);
+    ring->reserved--;
+}
 
 /*
  * Take `item` out wherever it stands; the others keep their order.

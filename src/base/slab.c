@@ -11,8 +11,6 @@
  */
 #include "base/slab.h"
 
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/check.h"
 
@@ -33,7 +31,6 @@ cel__slab_init(struct cel__slab *slab, size_t size)
     slab->size = (size + LINE - 1) / LINE * LINE;
     slab->free = NULL;
     slab->blocks = NULL;
-    slab->nused = 0;
     atomic_init(&slab->returned, NULL);
     slab->nblock = (BLOCK - sizeof(struct block)) / slab->size;
     if (slab->nblock < 8) {
@@ -57,15 +54,6 @@ cel__slab_fini(struct cel__slab *slab)
     }
     slab->blocks = NULL;
     slab->free = NULL;
-    slab->nused = 0;
-}
-
-/* Link `object` in front of the free ones. */
-static void
-put(struct cel__slab *slab, void *object)
-{
-    *(void **)object = slab->free;
-    slab->free = object;
 }
 
 static void
@@ -82,47 +70,22 @@ grow(struct cel__slab *slab)
     /* Backwards, so that objects are taken in the order of their addresses. */
     char *objects = (char *)(block + 1);
     for (size_t i = slab->nblock; i > 0; i--) {
-        put(slab, objects + (i - 1) * slab->size);
+        cel__slab_give(slab, objects + (i - 1) * slab->size);
     }
 }
 
-/* Take back what others have returned; nothing is free. */
-static void
-take_back(struct cel__slab *slab)
+CEL__COLD bool
+cel__slab_refill(struct cel__slab *slab)
 {
-    /* Acquire: pairs with the release in cel__slab_return().  All at once, so
-       an object that is returned again meanwhile confuses nobody. */
+    /* What others have returned.  Acquire: pairs with the release in
+       cel__slab_return().  All at once, so an object that is returned again
+       meanwhile confuses nobody. */
     slab->free = atomic_exchange_explicit(&slab->returned, NULL,
                                           memory_order_acquire);
-    for (void **at = slab->free; at != NULL; at = *at) {
-        slab->nused--;
-    }
-}
-
-void *
-cel__slab_take(struct cel__slab *slab)
-{
-    if (slab->free == NULL) {
-        take_back(slab);
-    }
     if (slab->free == NULL) {
         grow(slab);
     }
-    void *object = slab->free;
-    if (object == NULL) {
-        return NULL;
-    }
-    slab->free = *(void **)object;
-    slab->nused++;
-    return memset(object, 0, slab->size);
-}
-
-void
-cel__slab_give(struct cel__slab *slab, void *object)
-{
-    cel__assert(slab->nused > 0);
-    slab->nused--;
-    put(slab, object);
+    return slab->free != NULL;
 }
 
 void
@@ -132,7 +95,7 @@ cel__slab_return(struct cel__slab *slab, void *object)
 
     do {
         *(void **)object = top;
-        /* Release: pairs with the acquire in take_back(). */
+        /* Release: pairs with the acquire in cel__slab_refill(). */
     } while (!atomic_compare_exchange_weak_explicit(
         &slab->returned, &top, object, memory_order_release,
         memory_order_relaxed));

@@ -63,26 +63,26 @@ struct cel__coro {
     struct cel__stack stack;    /* where it runs; low == NULL: not yet */
     cel_time bound;             /* every park ends by then */
 
-    /* Cold. */
+    /* Cold; in an order that run.c knows. */
     /* What runs on the new stack; returns who goes on when it has ended. */
     struct cel__coro *(*entry)(struct cel__coro *coro);
     void (*release)(struct cel__coro *coro); /* after death, by who is next */
-    struct cel__stackpool *pool;             /* where the stack comes from */
     struct cel__link all;                    /* in worker->all */
-    uint64_t id;                             /* unique in the process */
-    const char *name;                        /* for people; may be NULL */
-    const char *waits_for;                   /* what it is parked on */
     union {
         cel_time since;               /* not timed: since about when */
         const struct cel__park *park; /* timed: see sched/wait.h */
     };
+    struct cel__message wake;    /* wake-up from another thread */
+    uint64_t id;                 /* unique in the process */
+    struct cel__stackpool *pool; /* where the stack comes from */
+    const char *name;            /* for people; may be NULL */
+    const char *waits_for;       /* what it is parked on */
     /* More of what it is parked on, on its stack; or NULL. */
     const struct cel__awaiting *awaiting;
-    struct cel__message wake; /* wake-up from another thread */
-    atomic_uchar remote;      /* enum cel__coro_remote; any thread */
-    atomic_bool cancel;       /* `wake` is to cancel it as well; any thread */
-    bool bounded;             /* a park was ended by `bound` */
-    bool timed;               /* it is parked with a deadline */
+    atomic_uchar remote; /* enum cel__coro_remote; any thread */
+    atomic_bool cancel;  /* `wake` is to cancel it as well; any thread */
+    bool bounded;        /* a park was ended by `bound` */
+    bool timed;          /* it is parked with a deadline */
     struct cel__sanitize sanitize;
     uint16_t tag; /* the embedder's */
 };

@@ -181,26 +181,36 @@ map_slab(const struct cel__stackpool *pool, unsigned count)
     return slab;
 }
 
-int
-cel__stackpool_reserve(struct cel__stackpool *pool)
+CEL__COLD static int
+grow(struct cel__stackpool *pool)
 {
     struct cel__stackslab *slab = NULL;
 
-    if (pool->nfree + pool->nfresh == pool->nreserved) {
-        /* Where memory is counted strictly (vm.overcommit_memory=2, ulimit
-           -v), a smaller slab may still be had. */
-        for (unsigned n = SLAB; n > 0 && slab == NULL; n /= 4) {
-            slab = map_slab(pool, n);
+    /* Where memory is counted strictly (vm.overcommit_memory=2, ulimit -v), a
+       smaller slab may still be had. */
+    for (unsigned n = SLAB; n > 0 && slab == NULL; n /= 4) {
+        slab = map_slab(pool, n);
+    }
+    if (slab == NULL) {
+        return -ENOMEM;
+    }
+    slab->next = pool->slabs;
+    pool->slabs = slab;
+    slab->next_fresh = pool->fresh;
+    pool->fresh = slab;
+    pool->nfresh += slab->count;
+    pool->nmade += slab->count;
+    return 0;
+}
+
+int
+cel__stackpool_reserve(struct cel__stackpool *pool)
+{
+    if (cel__unlikely(pool->nfree + pool->nfresh == pool->nreserved)) {
+        int err = grow(pool);
+        if (err < 0) {
+            return err;
         }
-        if (slab == NULL) {
-            return -ENOMEM;
-        }
-        slab->next = pool->slabs;
-        pool->slabs = slab;
-        slab->next_fresh = pool->fresh;
-        pool->fresh = slab;
-        pool->nfresh += slab->count;
-        pool->nmade += slab->count;
     }
     pool->nreserved++;
     return 0;
@@ -230,9 +240,9 @@ guard(struct cel__stackpool *pool, struct cel__stackslab *slab, char *piece)
     }
 }
 
-/* Make the next fresh piece a stack. */
-static struct cel__stack
-take_fresh(struct cel__stackpool *pool)
+/* Make the next fresh piece `stack`. */
+CEL__COLD static char *
+take_fresh(struct cel__stackpool *pool, struct cel__stack *stack)
 {
     struct cel__stackslab *slab = pool->fresh;
     unsigned index = slab->nused++;
@@ -243,30 +253,31 @@ take_fresh(struct cel__stackpool *pool)
     }
     pool->nfresh--;
     guard(pool, slab, piece);
-    struct cel__stack stack = stack_of(pool, top_of(pool, piece, index));
-    slab->valgrind[index] = cel__valgrind_register(stack.low, stack.top);
-    return stack;
+    *stack = stack_of(pool, top_of(pool, piece, index));
+    slab->valgrind[index] = cel__valgrind_register(stack->low, stack->top);
+    return stack->top;
 }
 
-void
+char *
 cel__stackpool_take(struct cel__stackpool *pool, struct cel__stack *stack)
 {
     cel__assert(pool->nreserved > 0);
     pool->nreserved--;
     char *top = pool->free;
-    if (top == NULL) {
-        *stack = take_fresh(pool);
-        return;
+    if (cel__unlikely(top == NULL)) {
+        return take_fresh(pool, stack);
     }
     pool->free = ((struct link *)(void *)top - 1)->next;
     pool->nfree--;
     *stack = stack_of(pool, top);
+    return top;
 }
 
 /* Give back what lies deeper than two pages from the top, counting the one
-   that both sides share; whether there was anything. */
-static bool
-trim(const struct cel__stackpool *pool, const struct cel__stack *stack)
+   that both sides share.  Where there was anything, the next ones are looked
+   at too. */
+CEL__COLD static void
+trim(struct cel__stackpool *pool, const struct cel__stack *stack)
 {
     size_t page = pool->page;
     char *shared = stack->top - 1 - (uintptr_t)(stack->top - 1) % page;
@@ -274,40 +285,44 @@ trim(const struct cel__stackpool *pool, const struct cel__stack *stack)
     char *above = shared + 2 * page; /* begin of what goes, upwards */
     bool two_sided = above < stack->end;
     unsigned char pages[5]; /* the first page of either, and what is between */
-    bool deep = false;
 
     if (cel__sys_mincore(below - page, (two_sided ? 5 : 1) * page, pages) <
         0) {
-        return false;
+        return;
     }
     if (pages[0] & 1) {
-        deep = true;
+        pool->looks = LOOKS;
         (void)cel__sys_madvise(stack->low, (size_t)(below - stack->low),
                                MADV_DONTNEED);
     }
     if (two_sided && (pages[4] & 1)) {
-        deep = true;
+        pool->looks = LOOKS;
         (void)cel__sys_madvise(above, (size_t)(stack->end - above),
                                MADV_DONTNEED);
     }
-    return deep;
 }
 
-/* Look at a stack that comes back, if it is its turn. */
-static void
-trim_some(struct cel__stackpool *pool, const struct cel__stack *stack)
+/* Whether a stack that comes back is to be looked at. */
+static inline bool
+is_sample(struct cel__stackpool *pool)
 {
     if (pool->nfree < KEEP) {
-        return;
+        return false;
     }
     if (pool->looks > 0) {
         pool->looks--;
+        return true;
     }
-    else if (++pool->ngiven % SAMPLE != 0) {
-        return;
-    }
-    if (trim(pool, stack)) {
-        pool->looks = LOOKS;
+    return ++pool->ngiven % SAMPLE == 0;
+}
+
+/* Whose memory lies below was written to: nothing can be trusted. */
+CEL__COLD static void
+check_guard(const struct cel__stackpool *pool, const struct cel__stack *stack)
+{
+    if (cel__guard_was_touched(stack->low - pool->guard, pool->guard)) {
+        cel__panic("a coroutine overflowed its stack of %zu KiB",
+                   pool->size / 1024);
     }
 }
 
@@ -318,13 +333,12 @@ cel__stackpool_give(struct cel__stackpool *pool,
     char *top = stack->top;
 
     cel__sanitize_clear(stack->low, (size_t)(stack->end - stack->low));
-    /* Whose memory lies below was written to: nothing can be trusted. */
-    if (pool->unguarded &&
-        cel__guard_was_touched(stack->low - pool->guard, pool->guard)) {
-        cel__panic("a coroutine overflowed its stack of %zu KiB",
-                   pool->size / 1024);
+    if (cel__unlikely(pool->unguarded)) {
+        check_guard(pool, stack);
     }
-    trim_some(pool, stack);
+    if (cel__unlikely(is_sample(pool))) {
+        trim(pool, stack);
+    }
     if (CEL__HARD) {
         size_t used = cel__stack_used(stack);
 

@@ -6,14 +6,12 @@
  * else.  Floating point control words are not: an embedder whose coroutines
  * change them saves them around its own calls (Python does).
  *
- * Both entry points leave the same frame, so what one suspended the other may
- * resume.  They differ in how they end, and so in what the processor expects
- * of the returns that follow.  cel__switch_ret() returns: where the other side
- * was left by the same chain of calls, as one that waits is, all of them are
- * foreseen (a yield among 1000 coroutines: 8 ns, and 43 with the jump, which
- * leaves each later return one off).  cel__switch() jumps: into a new context.
- * A context ends by a return too, so that the calls it made are all answered
- * and the one that goes on finds the processor in step.
+ * A switch ends in a return: where the other side was left by the same chain
+ * of calls, as one that waits is, this and all that follow are foreseen (a
+ * yield among 1000 coroutines: 8 ns, and 43 with a jump, which leaves each
+ * later return one off).  A new context is begun by a call of its own,
+ * cel__switch_start(), and ends by a return, so that the calls it made are all
+ * answered and the one that goes on finds the processor in step.
  *
  * Threads: any; both contexts on the calling one.
  *
@@ -27,13 +25,19 @@
  * that `to` was saved for.  Returns when somebody continues this one.
  */
 void cel__switch(void **from, void *to);
-void cel__switch_ret(void **from, void *to);
 
 /*
- * Lay out a first frame below `top` (16-aligned) so that switching to the
- * returned stack pointer calls entry(arg) there.  `entry` returns the saved
- * stack pointer of the context that goes on when this one ends.  A debugger's
- * backtrace ends there.
+ * Save the current context likewise and call entry(arg) on the stack that ends
+ * at `top` (16-aligned).  `entry` returns the saved stack pointer of the
+ * context that goes on when this one ends.  A debugger's backtrace ends there.
+ */
+void cel__switch_start(void **from, void *top, void *(*entry)(void *),
+                       void *arg);
+
+/*
+ * Lay out a first frame below `top` so that switching to the returned stack
+ * pointer does the same.  The return into it is not foreseen: for contexts
+ * that begin where another one ends, which looks for it.
  */
 void *cel__switch_prepare(void *top, void *(*entry)(void *), void *arg);
 

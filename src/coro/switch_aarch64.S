@@ -15,9 +15,8 @@
  *
  * x18 is the platform's and left alone.
  *
- * BTI: a return address is no landing pad, so in a build with branch
- * protection both switches end in ret, which is not checked; only then does
- * the property note say that the file supports it.
+ * BTI: a return address is no landing pad, but ret is not checked.  The
+ * property note is for builds with branch protection.
  */
 
         .text
@@ -60,9 +59,9 @@
         add     sp, sp, #160
         .endm
 
-/* A function that suspends the one context, puts the other's registers back,
-   and ends as the lines that follow say. */
-        .macro  switch name
+/* A function that begins by leaving the one context for the stack of another;
+   the lines that follow say how that one goes on. */
+        .macro  leave_by name
         .globl  \name
         .hidden \name
         .type   \name, %function
@@ -86,6 +85,10 @@
         mov     x9, sp
         str     x9, [x0]                /* the one is suspended */
         mov     sp, x1                  /* the other goes on */
+        .endm
+
+/* void cel__switch(void **from, void *to) */
+        leave_by cel__switch
         restore
         .cfi_def_cfa_offset 0
         .irp    reg, x19, x20, x21, x22, x23, x24, x25, x26, x27, x28, x29, x30
@@ -94,23 +97,9 @@
         .irp    reg, d8, d9, d10, d11, d12, d13, d14, d15
         .cfi_restore \reg
         .endr
-        .endm
-
-/* void cel__switch(void **from, void *to) */
-        switch  cel__switch
-#if defined(__ARM_FEATURE_BTI_DEFAULT)
         ret
-#else
-        br      x30
-#endif
         .cfi_endproc
         .size   cel__switch, . - cel__switch
-
-/* void cel__switch_ret(void **from, void *to) */
-        switch  cel__switch_ret
-        ret
-        .cfi_endproc
-        .size   cel__switch_ret, . - cel__switch_ret
 
 /* void *cel__switch_prepare(void *top, void *(*entry)(void *), void *arg) */
         .globl  cel__switch_prepare
@@ -166,14 +155,23 @@ cel__switch_visit:
         .cfi_endproc
         .size   cel__switch_visit, . - cel__switch_visit
 
+/* void cel__switch_start(void **from, void *top, void *(*entry)(void *),
+                          void *arg)
+   Goes on into coroutine_start. */
+        leave_by cel__switch_start
+        .cfi_undefined x30
+        mov     x29, xzr                /* frame pointers end here */
+        mov     x19, x2
+        mov     x20, x3
+        .cfi_endproc
+        .size   cel__switch_start, . - cel__switch_start
+
 /* The first frame of a context; sp is the `top` of above.  Nobody called it,
    which the unwinder is told. */
         .type   coroutine_start, %function
-        .balign 16
 coroutine_start:
         .cfi_startproc
         .cfi_undefined x30
-        hint    #36                     /* bti j */
         mov     x0, x20
         blr     x19
         mov     sp, x0                  /* whose turn it is now */

@@ -37,12 +37,6 @@ cel__switch(void **from, void *to)
     }
 }
 
-void
-cel__switch_ret(void **from, void *to)
-{
-    cel__switch(from, to);
-}
-
 /* No unwinder finds its way into a ucontext_t. */
 int
 cel__switch_visit(void *sp, void (*fn)(void *), void *arg)
@@ -86,4 +80,10 @@ cel__switch_prepare(void *top, void *(*entry)(void *), void *arg)
                 (unsigned)((uintptr_t)first >> 16 >> 16),
                 (unsigned)(uintptr_t)first);
     return &first->context;
+}
+
+void
+cel__switch_start(void **from, void *top, void *(*entry)(void *), void *arg)
+{
+    cel__switch(from, cel__switch_prepare(top, entry, arg));
 }

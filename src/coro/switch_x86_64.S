@@ -16,9 +16,8 @@
  * The offsets do not change when rsp is replaced, hence neither does the
  * unwind information: a debugger sees the caller of either context.
  *
- * `notrack`: a return address is no place marked by endbr64.  The property
- * note says IBT only; shadow stacks would have to be switched too, so the
- * linker must not believe that this file supports them.
+ * The property note says IBT only; shadow stacks would have to be switched
+ * too, so the linker must not believe that this file supports them.
  */
 
         .text
@@ -35,9 +34,9 @@
         .cfi_restore \reg
         .endm
 
-/* A function that suspends the one context, puts the other's registers back,
-   and ends as the lines that follow say. */
-        .macro  switch name
+/* A function that begins by leaving the one context for the stack of another;
+   the lines that follow say how that one goes on. */
+        .macro  leave_by name
         .globl  \name
         .hidden \name
         .type   \name, @function
@@ -53,28 +52,19 @@
         save    %r15
         mov     %rsp, (%rdi)            /* the one is suspended */
         mov     %rsi, %rsp              /* the other goes on */
+        .endm
+
+/* void cel__switch(void **from, void *to) */
+        leave_by cel__switch
         restore %r15
         restore %r14
         restore %r13
         restore %r12
         restore %rbx
         restore %rbp
-        .endm
-
-/* void cel__switch(void **from, void *to) */
-        switch  cel__switch
-        pop     %rcx
-        .cfi_adjust_cfa_offset -8
-        .cfi_register %rip, %rcx
-        notrack jmp *%rcx
-        .cfi_endproc
-        .size   cel__switch, . - cel__switch
-
-/* void cel__switch_ret(void **from, void *to) */
-        switch  cel__switch_ret
         ret
         .cfi_endproc
-        .size   cel__switch_ret, . - cel__switch_ret
+        .size   cel__switch, . - cel__switch
 
 /* void *cel__switch_prepare(void *top, void *(*entry)(void *), void *arg) */
         .globl  cel__switch_prepare
@@ -130,14 +120,23 @@ cel__switch_visit:
         .cfi_endproc
         .size   cel__switch_visit, . - cel__switch_visit
 
+/* void cel__switch_start(void **from, void *top, void *(*entry)(void *),
+                          void *arg)
+   Goes on into coroutine_start. */
+        leave_by cel__switch_start
+        .cfi_undefined %rip
+        xor     %ebp, %ebp              /* frame pointers end here */
+        mov     %rdx, %r12
+        mov     %rcx, %r13
+        .cfi_endproc
+        .size   cel__switch_start, . - cel__switch_start
+
 /* The first frame of a context: rsp is the `top` of above, 16-aligned, as it
    must be at a call.  Nobody called it, which the unwinder is told. */
         .type   coroutine_start, @function
-        .balign 16
 coroutine_start:
         .cfi_startproc
         .cfi_undefined %rip
-        endbr64
         mov     %r13, %rdi
         call    *%r12
         mov     %rax, %rsp              /* whose turn it is now */

@@ -13,6 +13,7 @@
 #include "sched/run.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "celadon/local.h"
@@ -132,32 +133,38 @@ cel_run(int (*fn)(void *arg), void *arg, const cel_options *given)
     return result;
 }
 
-/* What all workers may ask of a coroutine; `me` is the caller's worker. */
-static inline void
-lock(struct cel_coro *coro, const struct cel__worker *me)
+/* Whether other workers than its own may ask something of `coro`. */
+CEL__HOT bool
+is_shared(const struct cel_coro *coro)
 {
-    if (coro->coro.tag != 0) {
+    return cel__unlikely(coro->coro.tag != 0);
+}
+
+/* What they may ask, if they may; `me` is the caller's worker. */
+CEL__HOT void
+lock(struct cel_coro *coro, const struct cel__worker *me, bool shared)
+{
+    if (shared) {
         cel__latch_take(&coro->latch, me);
     }
 }
 
-static inline void
-unlock(struct cel_coro *coro, struct cel__worker *me)
+CEL__HOT void
+unlock(struct cel_coro *coro, struct cel__worker *me, bool shared)
 {
-    if (coro->coro.tag != 0) {
+    if (shared) {
         cel__latch_give(&coro->latch, me);
     }
 }
 
 /* Give `coro`, to which nobody has a reference, back to its slab. */
-static void
-give_back(struct cel_coro *coro, const struct cel__worker *me)
+CEL__HOT void
+give_back(struct cel_coro *coro, const struct cel__worker *me, bool shared)
 {
     struct cel__worker *worker = coro->coro.worker;
     struct cel__run *run = worker->run;
-    unsigned tag = coro->coro.tag;
 
-    if (cel__unlikely(worker != me)) {
+    if (shared && worker != me) {
         coro->refs = 1;
         cel__wake_to_release(&coro->coro);
     }
@@ -173,25 +180,41 @@ give_back(struct cel_coro *coro, const struct cel__worker *me)
     else if (coro->is_gen) {
         cel__slab_give(&run->gens, coro);
     }
-    else if (cel__unlikely(tag != 0 && tag != run->index + 1)) {
-        cel__slab_return(&run->team->runs[tag - 1]->coros, coro);
+    else if (shared && coro->coro.tag != run->tag) {
+        cel__slab_return(&run->team->runs[coro->coro.tag - 1]->coros, coro);
     }
     else {
         cel__slab_give(&run->coros, coro);
     }
 }
 
-void
-cel__run_unref(struct cel_coro *coro)
+CEL__HOT void
+unref(struct cel_coro *coro, bool shared)
 {
     struct cel__worker *me = coro->coro.worker;
 
-    lock(coro, me);
+    lock(coro, me, shared);
     bool last = --coro->refs == 0;
-    unlock(coro, me);
+    unlock(coro, me, shared);
     if (last) {
-        give_back(coro, me);
+        give_back(coro, me, shared);
     }
+}
+
+__attribute__((noinline)) static void
+unref_shared(struct cel_coro *coro)
+{
+    unref(coro, true);
+}
+
+void
+cel__run_unref(struct cel_coro *coro)
+{
+    if (is_shared(coro)) {
+        unref_shared(coro);
+        return;
+    }
+    unref(coro, false);
 }
 
 void
@@ -207,9 +230,7 @@ cel__run_fill(struct cel__run *run, struct cel_coro *coro,
     cel__list_init(&coro->joiners);
     coro->refs = 1;
     coro->end = end;
-    if (run->team != NULL) {
-        coro->coro.tag = (uint16_t)(run->index + 1);
-    }
+    coro->coro.tag = run->tag;
 }
 
 int
@@ -223,41 +244,74 @@ cel__run_make(struct cel__run *run, struct cel_coro *coro,
     return cel__coro_init(&coro->coro, run->worker, entry, cel__run_release);
 }
 
-int
-cel__run_new(struct cel__run *run, struct cel_coro **out,
+/* Zero `size` bytes of `coro` from `begin` on: so few that no call is made. */
+#define CLEAN(coro, begin, size) memset((char *)(coro) + (begin), 0, size)
+
+/* Zero what is read before it is set, and not all four cache lines, in a block
+   that was another's. */
+static inline void
+clean(struct cel_coro *coro)
+{
+    CLEAN(coro, offsetof(struct cel__coro, state),
+          offsetof(struct cel__coro, entry) -
+              offsetof(struct cel__coro, state));
+    CLEAN(coro, offsetof(struct cel__coro, id),
+          sizeof(struct cel__coro) - offsetof(struct cel__coro, id));
+    CLEAN(coro, offsetof(struct cel_coro, latch),
+          offsetof(struct cel_coro, fn) - offsetof(struct cel_coro, latch));
+}
+
+__attribute__((flatten)) struct cel_coro *
+cel__run_new(struct cel__run *run,
              struct cel__coro *(*entry)(struct cel__coro *),
              struct cel__coro *(*end)(struct cel_coro *))
 {
-    struct cel_coro *coro = cel__slab_take(&run->coros);
+    struct cel_coro *coro = cel__slab_take_used(&run->coros);
 
     if (coro == NULL) {
-        return -ENOMEM;
+        return NULL;
     }
-    int err = cel__run_make(run, coro, entry, end);
-    if (err < 0) {
+    clean(coro);
+    if (cel__run_make(run, coro, entry, end) < 0) {
         cel__slab_give(&run->coros, coro);
-        return err;
+        return NULL;
     }
-    *out = coro;
-    return 0;
+    return coro;
 }
 
-void
+CEL__HOT void
+wake_joiners(struct cel_coro *coro, struct cel__worker *worker, bool shared)
+{
+    lock(coro, worker, shared);
+    coro->ended = true;
+    while (!cel__list_empty(&coro->joiners)) {
+        struct cel__wait *wait = cel__container(coro->joiners.next,
+                                                struct cel__wait, link);
+        cel__list_remove(&wait->link);
+        wait->done = true;
+        cel__wake_late(worker, wait->coro);
+    }
+    unlock(coro, worker, shared);
+}
+
+__attribute__((noinline)) static void
+wake_joiners_of_shared(struct cel_coro *coro, struct cel__worker *worker)
+{
+    wake_joiners(coro, worker, true);
+}
+
+__attribute__((flatten)) void
 cel__run_end(struct cel_coro *coro)
 {
     struct cel__worker *worker = coro->coro.worker;
     struct cel__run *run = worker->run;
-    struct cel__link *link;
 
-    lock(coro, worker);
-    coro->ended = true;
-    while ((link = cel__list_first(&coro->joiners)) != NULL) {
-        struct cel__wait *wait = cel__container(link, struct cel__wait, link);
-        cel__list_remove(link);
-        wait->done = true;
-        cel__wake_late(worker, wait->coro);
+    if (is_shared(coro)) {
+        wake_joiners_of_shared(coro, worker);
     }
-    unlock(coro, worker);
+    else {
+        wake_joiners(coro, worker, false);
+    }
     /* The last one: this coroutine still counts. */
     if (cel__unlikely(run->ending) && worker->nalive == 2 + run->nunstarted) {
         cel__wake(&worker->root);
@@ -270,13 +324,10 @@ cel__run_leave(struct cel_coro *coro)
     if (cel__unlikely(coro->locals != NULL)) {
         cel__local_leave(coro);
     }
-    return coro->end(coro);
-}
-
-static struct cel__coro *
-end(struct cel_coro *self)
-{
-    cel__run_end(self);
+    if (coro->end != NULL) {
+        return coro->end(coro);
+    }
+    cel__run_end(coro);
     return NULL;
 }
 
@@ -296,7 +347,7 @@ go_at(struct cel__run *run, unsigned index, cel_coro **out,
 {
     struct cel_coro *self;
 
-    int err = cel__team_new(run, index, &self, entry, end);
+    int err = cel__team_new(run, index, &self, entry, NULL);
     if (err < 0) {
         return err;
     }
@@ -338,7 +389,7 @@ cel_go_spread(cel_coro **out, void (*fn)(void *arg), void *arg)
                                : go_at(run, index, out, fn, arg);
 }
 
-int
+__attribute__((flatten)) int
 cel_go(cel_coro **out, void (*fn)(void *arg), void *arg)
 {
     struct cel__run *run = cel__run_current();
@@ -346,10 +397,9 @@ cel_go(cel_coro **out, void (*fn)(void *arg), void *arg)
     if (run == NULL) {
         return -EPERM;
     }
-    struct cel_coro *self;
-    int err = cel__run_new(run, &self, entry, end);
-    if (err < 0) {
-        return err;
+    struct cel_coro *self = cel__run_new(run, entry, NULL);
+    if (self == NULL) {
+        return -ENOMEM;
     }
     self->fn = fn;
     self->arg = arg;
@@ -372,47 +422,45 @@ block_of(const cel_coro *coro)
 
 /* Wait until `coro`, which the caller has a reference to, has ended.  It is
    locked, before and after. */
-static int
-await_end(struct cel_coro *coro, struct cel__worker *me, cel_time deadline)
+CEL__HOT int
+await_end(struct cel_coro *coro, struct cel__worker *me, bool shared,
+          cel_time deadline)
 {
     struct cel__awaiting note = {&cel__awaited_end, &coro->coro};
     struct cel__wait wait;
 
-    cel__wait_init(&wait, me->current);
+    struct cel__coro *self = me->current;
+    cel__wait_init(&wait, self);
     cel__list_append(&coro->joiners, &wait.link);
-    int code = 0;
-    wait.coro->awaiting = &note;
-    while (!wait.done && code >= 0) {
-        unlock(coro, me);
-        code = cel__park(me, deadline, note.kind->what);
-        lock(coro, me);
+    self->awaiting = &note;
+    int code;
+    do {
+        unlock(coro, me, shared);
+        code = cel__park(me, deadline, cel__awaited_end.what);
+        lock(coro, me, shared);
+    } while (!wait.done && code >= 0);
+    self->awaiting = NULL;
+    if (cel__likely(wait.done)) {
+        return 0;
     }
-    wait.coro->awaiting = NULL;
     cel__list_remove(&wait.link);
-    return wait.done ? 0 : code;
+    return code;
 }
 
-int
-cel_join(cel_coro *coro, cel_time deadline)
+/* As cel_join(), by `me`. */
+CEL__HOT int
+join(struct cel_coro *coro, struct cel__worker *me, bool shared,
+     cel_time deadline)
 {
-    struct cel__coro *block = block_of(coro);
-    struct cel__worker *me = block->worker;
-
-    if (coro->coro.tag != 0) {
-        me = cel__worker();
-        if (me == NULL) {
-            return -EPERM;
-        }
-    }
     /* The root's end is everybody's, so nobody lives to see it. */
-    if (coro->is_root || block == me->current) {
+    if (coro->is_root || &coro->coro == me->current) {
         return -EDEADLK;
     }
     int err = 0;
-    lock(coro, me);
+    lock(coro, me, shared);
     if (!coro->ended) {
         coro->refs++;
-        err = await_end(coro, me, deadline);
+        err = await_end(coro, me, shared, deadline);
         coro->refs--;
     }
     /* Of several joiners the first lets go of the handle. */
@@ -421,11 +469,26 @@ cel_join(cel_coro *coro, cel_time deadline)
         coro->refs--;
     }
     bool last = coro->refs == 0;
-    unlock(coro, me);
+    unlock(coro, me, shared);
     if (last) {
-        give_back(coro, me);
+        give_back(coro, me, shared);
     }
     return err;
+}
+
+__attribute__((noinline)) static int
+join_shared(struct cel_coro *coro, cel_time deadline)
+{
+    struct cel__worker *me = cel__worker();
+
+    return me == NULL ? -EPERM : join(coro, me, true, deadline);
+}
+
+__attribute__((flatten)) int
+cel_join(cel_coro *coro, cel_time deadline)
+{
+    return is_shared(coro) ? join_shared(coro, deadline)
+                           : join(coro, coro->coro.worker, false, deadline);
 }
 
 void

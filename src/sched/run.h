@@ -34,7 +34,19 @@ struct cel__team;
  * Invariants: refs == 0 <=> it is given back; handle => refs > 0.
  */
 struct cel_coro {
-    struct cel__coro coro; /* first: a cel__coro of a run is one of these */
+    struct cel__coro coro;   /* first: a cel__coro of a run is one of these */
+    struct cel__latch latch; /* biased, unless another worker made it */
+    uint32_t refs;           /* one for the stack, one for the handle, one
+                                 for each joiner */
+    bool handle;             /* somebody holds it, from cel_go() */
+    bool is_gen;             /* it is the head of a struct cel_gen */
+    bool is_root;            /* it only stands for worker->root */
+    bool ended;              /* fn has returned */
+    struct cel__locals *locals; /* values of its own, and what it has
+                                 deferred; or NULL */
+    struct cel_group *group;    /* whose member it is, or NULL */
+
+    /* From here on nothing is read before it is set; see clean(). */
     union {
         void (*fn)(void *arg);
         int (*member_fn)(void *arg); /* where group != NULL */
@@ -43,24 +55,15 @@ struct cel_coro {
         void *arg;  /* what fn gets */
         int result; /* a member's, from when it has begun */
     };
-    /* What ends it, when it has returned or called cel_exit(): returns who
-       goes on, as cel__coro.entry does. */
+    /* What ends it, when it has returned or called cel_exit(), in place of
+       cel__run_end(); returns who goes on, as cel__coro.entry does.  NULL:
+       cel__run_end() and whoever is next. */
     struct cel__coro *(*end)(struct cel_coro *self);
-    struct cel__latch latch;    /* biased, unless another worker made it */
-    struct cel__link joiners;   /* waits of those who join */
-    uint32_t refs;              /* one for the stack, one for the handle, one
-                                 for each joiner */
-    bool handle;                /* somebody holds it, from cel_go() */
-    bool is_gen;                /* it is the head of a struct cel_gen */
-    bool is_root;               /* it only stands for worker->root */
-    bool ended;                 /* fn has returned */
-    struct cel__locals *locals; /* values of its own, and what it has
-                                 deferred; or NULL */
-    struct cel_group *group;    /* whose member it is, or NULL */
-    struct cel__link member;    /* in the group's, guarded by its latch */
+    struct cel__link joiners; /* waits of those who join */
+    struct cel__link member;  /* in the group's, guarded by its latch */
 };
 
-/* A larger one costs 2 ns of the 40 that starting and joining do. */
+/* A larger one cost 2 ns a start and join. */
 CEL__STATIC_ASSERT(CEL__ASAN || CEL__TSAN || sizeof(void *) != 8 ||
                        sizeof(struct cel_coro) <= 256,
                    "a coroutine's block is four cache lines");
@@ -78,6 +81,7 @@ struct cel__run {
     /* Where it is one of several workers; see sched/team.h. */
     struct cel__team *team;   /* or NULL */
     unsigned index;           /* which one */
+    uint16_t tag;             /* of its coroutines: index + 1 */
     struct cel__worker *bias; /* to whom its coroutines' latches are biased:
                                   `worker`, or NULL where none can be */
     struct cel__message word; /* what worker 0 has to say */
@@ -104,7 +108,8 @@ struct cel__run *cel__run_current(void);
 /*
  * Set up `coro`, zeroed and of a slab of `run`, with one reference, its
  * stack's, and without starting it.  It calls `entry`, which returns what
- * cel__run_leave() does; that calls `end`, which ends with cel__run_end().
+ * cel__run_leave() does; that calls `end`, which ends with cel__run_end(), or
+ * where that is NULL just this.
  * Returns 0 or -ENOMEM; on error nothing is held.
  */
 int cel__run_make(struct cel__run *run, struct cel_coro *coro,
@@ -118,11 +123,11 @@ void cel__run_fill(struct cel__run *run, struct cel_coro *coro,
 /* cel_coro.coro.release. */
 void cel__run_release(struct cel__coro *coro);
 
-/* As cel__run_make(), of a handle taken from the slab of `run` for it, which
-   is stored in `*out`. */
-int cel__run_new(struct cel__run *run, struct cel_coro **out,
-                 struct cel__coro *(*entry)(struct cel__coro *),
-                 struct cel__coro *(*end)(struct cel_coro *));
+/* As cel__run_make(), of a block taken from the slab of `run`; NULL where
+   memory is short. */
+struct cel_coro *cel__run_new(struct cel__run *run,
+                              struct cel__coro *(*entry)(struct cel__coro *),
+                              struct cel__coro *(*end)(struct cel_coro *));
 
 /*
  * The function of `coro`, the current one, has returned, or will not: call

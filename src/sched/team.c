@@ -122,6 +122,7 @@ join_team(struct cel__run *run, struct cel__team *team, unsigned index)
         run->bias = NULL;
     }
     run->index = index;
+    run->tag = (uint16_t)(index + 1);
     run->dice = index + 1;
     run->token = true;
     run->worker->hooks.stuck = stuck;
@@ -391,7 +392,12 @@ cel__team_new(struct cel__run *run, unsigned index, struct cel_coro **out,
               struct cel__coro *(*end)(struct cel_coro *))
 {
     if (index == run->index) {
-        return cel__run_new(run, out, entry, end);
+        struct cel_coro *here = cel__run_new(run, entry, end);
+        if (here == NULL) {
+            return -ENOMEM;
+        }
+        *out = here;
+        return 0;
     }
     if (!cel__team_is_whole(run->team)) {
         return -ESRCH;

@@ -36,14 +36,15 @@ make_ready(struct cel__worker *worker, struct cel__coro *coro, int code)
 
 static void *begin(void *arg);
 
-/* Out of line, so that a switch stays small. */
-__attribute__((noinline)) static void
-prepare(struct cel__coro *coro)
+/* Give `coro`, which is new, what it needs to run; returns its stack's top. */
+static inline char *
+equip(struct cel__coro *coro)
 {
-    cel__stackpool_take(coro->pool, &coro->stack);
-    coro->sp = cel__switch_prepare(coro->stack.top, begin, coro);
+    char *top = cel__stackpool_take(coro->pool, &coro->stack);
+
     coro->started = true;
-    cel__sanitize_stack(&coro->sanitize, coro->stack.low, coro->stack.top);
+    cel__sanitize_stack(&coro->sanitize, coro->stack.low, top);
+    return top;
 }
 
 /* From here on `to` runs; what is left is the switch. */
@@ -85,13 +86,13 @@ switch_to(struct cel__worker *worker, struct cel__coro *from,
           struct cel__coro *to)
 {
     if (cel__unlikely(!to->started)) {
-        prepare(to);
+        char *top = equip(to);
         hand_over(worker, from, to);
-        cel__switch(&from->sp, to->sp);
+        cel__switch_start(&from->sp, top, begin, to);
     }
     else {
         hand_over(worker, from, to);
-        cel__switch_ret(&from->sp, to->sp);
+        cel__switch(&from->sp, to->sp);
     }
     arrive(worker, from);
 }
@@ -177,51 +178,67 @@ deadline_passed(struct cel__timer *timer)
     }
 }
 
-int
-cel__park(struct cel__worker *worker, cel_time deadline, const char *what)
+/* The middle of each park: others run until somebody makes `self` ready. */
+CEL__HOT void
+suspend(struct cel__worker *worker, struct cel__coro *self, const char *what,
+        cel_time deadline)
 {
-    struct cel__coro *self = worker->current;
-    struct cel__park park;
-
-    if (cel__unlikely(self->cancelled)) {
-        return -ECANCELED;
-    }
-    bool bounded = self->bound < deadline;
-    if (bounded) {
-        deadline = self->bound;
-    }
-    if (deadline != CEL_FOREVER) {
-        if (deadline <= worker->now) {
-            self->bounded |= bounded;
-            return -ETIMEDOUT;
-        }
-        park.coro = self;
-        park.timer.fire = deadline_passed;
-        cel__heap_node_init(&park.timer.node);
-        int err = cel__timer_start(worker, &park.timer, deadline);
-        if (err < 0) {
-            return err;
-        }
-        park.since = worker->now;
-        park.until = deadline;
-        self->timed = true;
-        self->park = &park;
-    }
-    else {
-        self->since = worker->now;
-    }
     self->state = CEL__PARKED;
     self->code = 0;
     self->waits_for = what;
     worker->npark++;
     CEL__PROBE3(park, self, what, deadline);
+    (void)deadline;
     run_others(worker, self);
     self->waits_for = NULL;
-    if (deadline != CEL_FOREVER) {
-        self->timed = false;
-        cel__timer_stop(worker, &park.timer);
-        self->bounded |= bounded && self->code == -ETIMEDOUT;
+}
+
+/* As cel__park(), with a deadline, maybe only its scope's. */
+__attribute__((noinline)) static int
+park_until(struct cel__worker *worker, cel_time deadline, const char *what)
+{
+    struct cel__coro *self = worker->current;
+    struct cel__park park;
+    bool bounded = self->bound < deadline;
+
+    if (bounded) {
+        deadline = self->bound;
     }
+    if (deadline <= worker->now) {
+        self->bounded |= bounded;
+        return -ETIMEDOUT;
+    }
+    park.coro = self;
+    park.timer.fire = deadline_passed;
+    cel__heap_node_init(&park.timer.node);
+    int err = cel__timer_start(worker, &park.timer, deadline);
+    if (err < 0) {
+        return err;
+    }
+    park.since = worker->now;
+    park.until = deadline;
+    self->timed = true;
+    self->park = &park;
+    suspend(worker, self, what, deadline);
+    self->timed = false;
+    cel__timer_stop(worker, &park.timer);
+    self->bounded |= bounded && self->code == -ETIMEDOUT;
+    return self->code;
+}
+
+int
+cel__park(struct cel__worker *worker, cel_time deadline, const char *what)
+{
+    struct cel__coro *self = worker->current;
+
+    if (cel__unlikely(self->cancelled)) {
+        return -ECANCELED;
+    }
+    if (deadline != CEL_FOREVER || cel__unlikely(self->bound != CEL_FOREVER)) {
+        return park_until(worker, deadline, what);
+    }
+    self->since = worker->now;
+    suspend(worker, self, what, CEL_FOREVER);
     return self->code;
 }
 
@@ -230,16 +247,10 @@ cel__park_firmly(struct cel__worker *worker, const char *what)
 {
     struct cel__coro *self = worker->current;
 
-    self->state = CEL__PARKED;
     self->firm = true;
-    self->code = 0;
-    self->waits_for = what;
     self->since = worker->now;
-    worker->npark++;
-    CEL__PROBE3(park, self, what, CEL_FOREVER);
-    run_others(worker, self);
+    suspend(worker, self, what, CEL_FOREVER);
     self->firm = false;
-    self->waits_for = NULL;
 }
 
 int
@@ -273,7 +284,7 @@ cel__resume(struct cel__worker *worker, struct cel__coro *target)
 }
 
 /* The last C code on a stack: who goes on. */
-static struct cel__coro *
+CEL__HOT struct cel__coro *
 end(struct cel__worker *worker, struct cel__coro *self, struct cel__coro *heir)
 {
     self->state = CEL__DEAD;
@@ -292,7 +303,7 @@ end(struct cel__worker *worker, struct cel__coro *self, struct cel__coro *heir)
     }
     worker->dead = self;
     if (!heir->started) {
-        prepare(heir);
+        heir->sp = cel__switch_prepare(equip(heir), begin, heir);
     }
     return heir;
 }

@@ -98,7 +98,7 @@ find_overflow(const void *address, const char **name, uint64_t *id,
 uint64_t
 cel__coro_next_id(struct cel__worker *worker)
 {
-    if (worker->last_id % ID_BLOCK == 0) {
+    if (cel__unlikely(worker->last_id % ID_BLOCK == 0)) {
         worker->last_id = ID_BLOCK *
                           atomic_fetch_add_explicit(&next_id_block, 1,
                                                     memory_order_relaxed);
@@ -106,9 +106,13 @@ cel__coro_next_id(struct cel__worker *worker)
     return ++worker->last_id;
 }
 
-static void
-enlist(struct cel__worker *worker, struct cel__coro *coro)
+/* What `coro`, of `worker`, was not given before. */
+CEL__HOT void
+complete(struct cel__worker *worker, struct cel__coro *coro)
 {
+    if (coro->pool == NULL) {
+        coro->pool = &worker->stacks;
+    }
     if (cel__likely(coro->id == 0)) {
         coro->id = cel__coro_next_id(worker);
     }
@@ -119,6 +123,11 @@ enlist(struct cel__worker *worker, struct cel__coro *coro)
     if (coro->worker != worker) {
         coro->worker = worker;
     }
+}
+
+CEL__HOT void
+enlist(struct cel__worker *worker, struct cel__coro *coro)
+{
     cel__list_append(&worker->all, &coro->all);
     cel__worker_count(worker, 1);
     worker->nstarted++;
@@ -177,6 +186,7 @@ cel__worker_open(struct cel__worker **out,
     worker->root.started = true;
     worker->root.name = "root";
     cel__sanitize_root(&worker->root.sanitize);
+    complete(worker, &worker->root);
     enlist(worker, &worker->root);
     worker->current = &worker->root;
     this_worker = worker;
@@ -306,12 +316,10 @@ cel__coro_init(struct cel__coro *coro, struct cel__worker *worker,
                struct cel__coro *(*entry)(struct cel__coro *),
                void (*release)(struct cel__coro *))
 {
+    complete(worker, coro);
     int err = cel__ring_reserve(&worker->ready);
     if (err < 0) {
         return err;
-    }
-    if (coro->pool == NULL) {
-        coro->pool = &worker->stacks;
     }
     err = cel__stackpool_reserve(coro->pool);
     if (err < 0) {
@@ -356,15 +364,6 @@ cel__coro_reap(struct cel__worker *worker)
         return;
     }
     coro->release(coro);
-}
-
-void
-cel__coro_start(struct cel__coro *coro)
-{
-    cel__assert(coro->state == CEL__NEW);
-    CEL__PROBE1(spawn, coro);
-    coro->state = CEL__READY;
-    cel__ring_put(&coro->worker->ready, coro);
 }
 
 int

@@ -27,6 +27,7 @@
 #include "base/heap.h"
 #include "base/inbox.h"
 #include "base/list.h"
+#include "base/probe.h"
 #include "base/ring.h"
 #include "celadon/base.h"
 #include "coro/coro.h"
@@ -230,7 +231,14 @@ void cel__coro_discard(struct cel__coro *coro);
 void cel__coro_reap(struct cel__worker *worker);
 
 /* Put a NEW coroutine at the back of the run queue. */
-void cel__coro_start(struct cel__coro *coro);
+static inline void
+cel__coro_start(struct cel__coro *coro)
+{
+    cel__assert(coro->state == CEL__NEW);
+    CEL__PROBE1(spawn, coro);
+    coro->state = CEL__READY;
+    cel__ring_put(&coro->worker->ready, coro);
+}
 
 /*
  * Room for `callback` in the run queue, for as long as it may be queued.

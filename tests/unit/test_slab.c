@@ -31,7 +31,6 @@ TEST(objects_are_zeroed_aligned_and_do_not_overlap)
         CHECK_EQ(objects[i][0], i % 251 + 1);
         CHECK_EQ(objects[i][SIZE - 1], i % 251 + 1);
     }
-    CHECK_EQ(slab.nused, N);
     cel__slab_fini(&slab);
 }
 
@@ -42,6 +41,7 @@ TEST(what_was_given_back_last_is_taken_first_and_zeroed)
     cel__slab_init(&slab, 64);
     char *a = cel__slab_take(&slab);
     char *b = cel__slab_take(&slab);
+    CHECK(a != NULL && b != NULL);
     memset(b, 1, 64);
     cel__slab_give(&slab, a);
     cel__slab_give(&slab, b);
@@ -51,7 +51,6 @@ TEST(what_was_given_back_last_is_taken_first_and_zeroed)
         CHECK_EQ(again[i], 0);
     }
     CHECK_PTR(cel__slab_take(&slab), a);
-    CHECK_EQ(slab.nused, 2);
     cel__slab_fini(&slab);
 }
 
@@ -61,6 +60,7 @@ TEST(an_object_given_back_can_still_be_read)
 
     cel__slab_init(&slab, 64);
     char *object = cel__slab_take(&slab);
+    CHECK(object != NULL);
     memset(object, 7, 64);
     cel__slab_give(&slab, object);
     for (size_t i = sizeof(void *); i < 64; i++) {
@@ -91,7 +91,6 @@ TEST(where_memory_is_short_there_is_no_object)
     CHECK_EQ(setenv("CELADON_FAULT", "malloc:1:ENOMEM", 1), 0);
     cel__slab_init(&slab, 64);
     CHECK(cel__slab_take(&slab) == NULL);
-    CHECK_EQ(slab.nused, 0);
     CHECK(cel__slab_take(&slab) != NULL);
     cel__slab_fini(&slab);
 }
