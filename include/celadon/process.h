@@ -101,12 +101,20 @@ CEL_API pid_t cel_process_pid(const cel_process *process);
 /**
  * Our end of a pipe: 0, what it reads; 1 and 2, what it writes.  It is owned
  * and non-blocking, for cel_read() and cel_pipe_write(), and stays the
- * process's: cel_process_close_fd() closes it.
+ * process's, until cel_process_close_fd() closes it or cel_process_take_fd()
+ * takes it.
  *
  * Does not suspend.  Returns it, or -EBADF where there is no pipe or it is
  * closed.
  */
 CEL_API int cel_process_fd(const cel_process *process, int which);
+
+/**
+ * Take our end of a pipe: it is the caller's from now on, for
+ * cel_stream_open() or cel_close(), and the process has none any more.
+ * Does not suspend.  Returns as cel_process_fd().
+ */
+CEL_API CEL_NODISCARD int cel_process_take_fd(cel_process *process, int which);
 
 /**
  * Close our end of a pipe: to a process that reads its input, the end of it.

@@ -289,13 +289,23 @@ cel_process_fd(const cel_process *process, int which)
     return process->pipes[which];
 }
 
-void
-cel_process_close_fd(cel_process *process, int which)
+int
+cel_process_take_fd(cel_process *process, int which)
 {
     int fd = cel_process_fd(process, which);
 
     if (fd >= 0) {
         process->pipes[which] = -1;
+    }
+    return fd;
+}
+
+void
+cel_process_close_fd(cel_process *process, int which)
+{
+    int fd = cel_process_take_fd(process, which);
+
+    if (fd >= 0) {
         (void)cel_close(fd);
     }
 }

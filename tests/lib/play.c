@@ -113,9 +113,8 @@ start(struct stage *stage, const char *command)
     options.stdio[1] = CEL_STDIO_PIPE;
     options.stdio[2] = CEL_STDIO_OUTPUT;
     CHECK_EQ(cel_process_spawn(&stage->process, argv, &options), 0);
-    int fd = dup(cel_process_fd(stage->process, 1));
+    int fd = cel_process_take_fd(stage->process, 1);
     CHECK_GE(fd, 0);
-    CHECK_EQ(cel_own(fd), 0);
     CHECK_EQ(cel_stream_open(&stage->output, fd), 0);
 }
 

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "celadon/stream.h"
 #include "children.h"
 
 static int
@@ -401,6 +402,36 @@ groups(void *arg)
     CHECK(WIFEXITED(status_of(process)));
     cel_process_close(process);
     return 0;
+}
+
+static int
+read_by_stream(void *arg)
+{
+    cel_process_options options = piped();
+    cel_process *process = shell("echo one; echo two", &options);
+    cel_stream *stream;
+    char line[8];
+
+    (void)arg;
+    CHECK_EQ(cel_process_take_fd(process, 3), -EBADF);
+    int fd = cel_process_take_fd(process, 1);
+    CHECK_GE(fd, 0);
+    CHECK_EQ(cel_process_take_fd(process, 1), -EBADF);
+    CHECK_EQ(cel_process_fd(process, 1), -EBADF);
+    CHECK_EQ(cel_stream_open(&stream, fd), 0);
+    CHECK_EQ(status_of(process), 0);
+    cel_process_close(process); /* the pipe is ours, and stays */
+    CHECK_EQ(cel_stream_read_line(stream, line, sizeof(line), CEL_FOREVER), 4);
+    CHECK_STR(line, "one");
+    CHECK_EQ(cel_stream_read_line(stream, line, sizeof(line), CEL_FOREVER), 4);
+    CHECK_EQ(cel_stream_read_line(stream, line, sizeof(line), CEL_FOREVER), 0);
+    CHECK_EQ(cel_stream_close(stream, CEL_FOREVER), 0);
+    return 0;
+}
+
+TEST(a_pipe_is_taken_by_a_stream)
+{
+    run(read_by_stream);
 }
 
 TEST(groups_and_sessions_are_killed_as_one)
