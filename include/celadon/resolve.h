@@ -6,8 +6,9 @@
  * looked up on the coroutine's own loop, by any number at once and without a
  * thread: the hosts file, then the name servers of /etc/resolv.conf, with its
  * search list and options.  Answers are remembered as long as they say they
- * live, up to 256 names a thread and an hour; the file is read anew when it
- * has changed.
+ * live, up to 256 names a thread and an hour; that there is no such name, or
+ * no address of that kind, as the zone says (RFC 2308), up to a minute.  The
+ * file is read anew when it has changed.
  *
  * The C library's getaddrinfo() is called on a thread of the pool (see
  * pool.h) instead where

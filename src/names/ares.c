@@ -29,6 +29,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 
@@ -36,6 +37,8 @@
 #include "base/check.h"
 #include "base/fork.h"
 #include "names/cache.h"
+#include "names/negative.h"
+#include "names/overhear.h"
 #include "names/watch.h"
 #include "sched/run.h"
 #include "sched/wait.h"
@@ -66,6 +69,7 @@
  */
 struct resolver {
     struct cel__annex annex; /* first */
+    struct cel__overhear ears;
     struct cel__worker *worker;
     ares_channel channel;      /* NULL: none yet */
     unsigned forks;            /* cel__fork_count() when it was made */
@@ -89,7 +93,9 @@ struct question {
     struct cel__wait *wait;     /* on the asker's stack; NULL: it has gone */
     struct cel__answer *answer; /* the asker's, once it is there */
     int family;
-    bool is_asked; /* it is in `asked` */
+    uint32_t denied; /* seconds for which servers have said that there is
+                        nothing; UINT32_MAX: they have not */
+    bool is_asked;   /* it is in `asked` */
     char host[];
 };
 
@@ -161,6 +167,58 @@ read_answer(const struct ares_addrinfo *found, const char *host)
     return answer;
 }
 
+/* Whether `name` is the one that `question` is about, or that with something
+   of the search list. */
+static bool
+is_about(const struct question *question, const char *name)
+{
+    size_t len = strlen(question->host);
+
+    if (len > 0 && question->host[len - 1] == '.') {
+        len--;
+    }
+    return strncasecmp(question->host, name, len) == 0 &&
+           (name[len] == '\0' || name[len] == '.');
+}
+
+/* A datagram has come.  Of all that deny a question the shortest time counts,
+   and anybody may have sent it: c-ares decides whether there is an answer. */
+static void
+heard(struct cel__overhear *ears, const void *message, size_t len)
+{
+    struct resolver *self = cel__container(ears, struct resolver, ears);
+    char name[CEL__NEGATIVE_NAME];
+    uint32_t ttl;
+
+    if (!cel__negative_read(message, len, name, &ttl)) {
+        return;
+    }
+    for (struct cel__link *link = self->asked.next; link != &self->asked;
+         link = link->next) {
+        struct question *question = cel__container(link, struct question,
+                                                   link);
+        if (ttl < question->denied && is_about(question, name)) {
+            question->denied = ttl;
+        }
+    }
+}
+
+/* Remember that there is nothing, for as long as the servers say. */
+static void
+remember_denial(struct resolver *self, const struct question *question)
+{
+    struct cel__answer *nothing = question->denied == UINT32_MAX
+                                      ? NULL
+                                      : cel__answer_make(0, question->host);
+
+    if (nothing != NULL) {
+        nothing->ttl = question->denied;
+        cel__cache_put(&self->cache, question->host, question->family, nothing,
+                       cel_now());
+        cel__answer_unref(nothing);
+    }
+}
+
 /* Tell the asker of `question`, which is in no list, and then its owner
    again. */
 static void
@@ -205,6 +263,9 @@ answered(void *arg, int status, int timeouts, struct ares_addrinfo *found)
             cel__cache_put(&self->cache, question->host, question->family,
                            question->answer, cel_now());
         }
+    }
+    if (code == -ENOENT) {
+        remember_denial(self, question);
     }
     if (found != NULL) {
         ares_freeaddrinfo(found);
@@ -261,6 +322,7 @@ open_channel(struct resolver *self)
         self->channel = NULL;
         return status == ARES_ENOMEM ? -ENOMEM : -EIO;
     }
+    cel__overhear(self->channel, &self->ears);
     self->forks = cel__fork_count();
     look_at_conf(&self->conf);
     return 0;
@@ -517,6 +579,7 @@ resolver_of(struct cel__worker *worker)
     }
     self->annex.close = close_resolver;
     self->annex.forked = forked;
+    self->ears.heard = heard;
     self->worker = worker;
     cel__list_init(&self->todo);
     cel__list_init(&self->asked);
@@ -535,6 +598,7 @@ make_question(struct resolver *self, const char *host, int family)
     if (question != NULL) {
         question->resolver = self;
         question->family = family;
+        question->denied = UINT32_MAX;
         memcpy(question->host, host, size);
     }
     return question;
@@ -597,6 +661,11 @@ cel__ares_resolve(struct cel__worker *worker, const char *host, int family,
         refresh(self);
     }
     *out = cel__cache_find(&self->cache, host, family, cel_now());
+    if (*out != NULL && (*out)->naddrs == 0) {
+        cel__answer_unref(*out);
+        *out = NULL;
+        return -ENOENT;
+    }
     if (*out != NULL) {
         return 0;
     }

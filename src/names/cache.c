@@ -75,6 +75,8 @@ cel__cache_put(struct cel__cache *cache, const char *name, int family,
 {
     struct cel__cache_entry *entry = bucket(cache, name, family);
     struct cel__cache_entry *least = entry;
+    cel_time most = answer->naddrs == 0 ? CEL__CACHE_NOTHING_MAX
+                                        : CEL__CACHE_TTL_MAX;
     cel_time life = answer->ttl * CEL_SEC;
 
     if (life == 0 || answer->naddrs > CEL__CACHE_ADDRS) {
@@ -98,8 +100,7 @@ cel__cache_put(struct cel__cache *cache, const char *name, int family,
     memcpy(copy, name, size);
     least->name = copy;
     least->family = family;
-    least->expires = now +
-                     (life < CEL__CACHE_TTL_MAX ? life : CEL__CACHE_TTL_MAX);
+    least->expires = now + (life < most ? life : most);
     least->answer = answer;
     cel__answer_ref(answer);
 }

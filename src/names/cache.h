@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Answers that still hold, by name and family; a bounded number.
+ * Answers that still hold, by name and family; a bounded number.  One without
+ * addresses says that there are none.
  *
  * Threads: one worker's.
  *
@@ -20,6 +21,9 @@
 #define CEL__CACHE_ADDRS 32
 /* The longest that an answer is believed, whatever it says of itself. */
 #define CEL__CACHE_TTL_MAX (3600 * CEL_SEC)
+
+/* The longest that nothing is believed: who has just made a name tries it. */
+#define CEL__CACHE_NOTHING_MAX (60 * CEL_SEC)
 
 /* Invariant: name == NULL <=> answer == NULL. */
 struct cel__cache_entry {

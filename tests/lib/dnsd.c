@@ -27,6 +27,7 @@
 enum {
     TYPE_A = 1,
     TYPE_CNAME = 5,
+    TYPE_SOA = 6,
     TYPE_AAAA = 28,
     SERVFAIL = 2,
     NXDOMAIN = 3,
@@ -40,6 +41,7 @@ struct reply {
     unsigned char bytes[4096];
     size_t len;
     unsigned nanswers;
+    unsigned nauthorities;
     int type;       /* of the question */
     char name[256]; /* of the question */
     char label[64]; /* its first label */
@@ -110,6 +112,21 @@ put_cname(struct reply *reply, unsigned at, const char *label)
     return where;
 }
 
+/* The zone's, which says for how long there is nothing. */
+static void
+put_soa(struct reply *reply, unsigned least)
+{
+    put_record(reply, HEAD, TYPE_SOA, TTL, 24);
+    reply->nanswers--;
+    reply->nauthorities++;
+    put16(reply, 0xc000 | HEAD);
+    put16(reply, 0xc000 | HEAD);
+    for (int i = 0; i < 9; i++) {
+        put16(reply, 0);
+    }
+    put16(reply, least);
+}
+
 static bool
 is(const struct reply *reply, const char *label)
 {
@@ -155,10 +172,13 @@ code_of(const struct reply *reply)
     if (is(reply, "broken")) {
         return SERVFAIL;
     }
+    if (is(reply, "gone") || is(reply, "brief")) {
+        return NXDOMAIN;
+    }
     if (is(reply, "refused")) {
         return REFUSED;
     }
-    return is(reply, "empty") ? 0 : -1;
+    return is(reply, "empty") || is(reply, "nodata") ? 0 : -1;
 }
 
 /* The records of the question; false: there is no such name. */
@@ -230,6 +250,7 @@ static bool
 answer(struct reply *reply, size_t len, bool by_tcp)
 {
     reply->nanswers = 0;
+    reply->nauthorities = 0;
     reply->by_tcp = by_tcp;
     if (len < HEAD || !read_question(reply, len)) {
         return false;
@@ -248,9 +269,13 @@ answer(struct reply *reply, size_t len, bool by_tcp)
     if (code < 0) {
         code = put_records(reply) ? 0 : NXDOMAIN;
     }
+    if (is(reply, "gone") || is(reply, "nodata") || is(reply, "brief")) {
+        put_soa(reply, is(reply, "brief") ? 1 : TTL);
+    }
     reply->bytes[3] |= (unsigned char)code;
     memset(reply->bytes + 6, 0, 6);
     reply->bytes[7] = (unsigned char)reply->nanswers;
+    reply->bytes[9] = (unsigned char)reply->nauthorities;
     return true;
 }
 

@@ -14,6 +14,9 @@
  *   broken.…      SERVFAIL
  *   refused.…     REFUSED
  *   empty.…       no records
+ *   gone.…        NXDOMAIN, for 300 seconds (the SOA record says)
+ *   brief.…       NXDOMAIN, for one second
+ *   nodata.…      no records, for 300 seconds
  *   silent.…      no answer at all
  *   others        NXDOMAIN; so are all below .nowhere.test
  *

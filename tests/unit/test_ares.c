@@ -363,6 +363,51 @@ TEST(an_answer_is_remembered_as_long_as_it_lives)
     run_asking(remembering);
 }
 
+/* `name` is not there, and that took `n` datagrams. */
+static void
+expect_nothing(const char *name, const struct addrinfo *hints, unsigned n)
+{
+    unsigned asked = atomic_load(&seen->udp);
+    struct addrinfo *found = NULL;
+
+    CHECK_EQ(cel_resolve(name, "80", hints, &found, CEL_FOREVER), -ENOENT);
+    CHECK_PTR(found, NULL);
+    unsigned more = atomic_load(&seen->udp) - asked;
+    if (more != n) {
+        FAIL("%s: %u questions, not %u", name, more, n);
+    }
+}
+
+static int
+remembering_nothing(void *arg)
+{
+    struct addrinfo *found = NULL;
+
+    (void)arg;
+    expect_nothing("gone.test", &stream4, 1);
+    expect_nothing("GONE.test", &stream4, 0);
+    CHECK_EQ(cel_resolve("gone.test", "80", &stream4, &found, CEL_AT_ONCE),
+             -ENOENT);
+    expect_nothing("gone.test", &stream, 2);
+    expect_nothing("gone.test", &stream, 0);
+    expect_nothing("nodata.test.", &stream6, 1);
+    expect_nothing("nodata.test.", &stream6, 0);
+    /* Nobody said for how long. */
+    expect_nothing("empty.test", &stream4, 1);
+    expect_nothing("empty.test", &stream4, 1);
+    expect_nothing("no.nowhere.test", &stream4, 1);
+    expect_nothing("no.nowhere.test", &stream4, 1);
+    expect_nothing("brief.test", &stream4, 1);
+    CHECK_EQ(cel_sleep(cel_after(1100 * CEL_MSEC)), 0);
+    expect_nothing("brief.test", &stream4, 1);
+    return 0;
+}
+
+TEST(that_there_is_nothing_is_remembered_as_long_as_the_zone_says)
+{
+    run_asking(remembering_nothing);
+}
+
 static int
 searching(void *arg)
 {

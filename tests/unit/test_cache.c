@@ -67,6 +67,17 @@ TEST(no_answer_is_believed_for_ever)
     cel__cache_clear(&cache);
 }
 
+TEST(nothing_is_believed_for_a_minute_at_most)
+{
+    struct cel__answer *nothing = make(0, 3600);
+
+    cel__cache_put(&cache, "no.test", AF_INET, nothing, 0);
+    cel__answer_unref(nothing);
+    CHECK(has("no.test", AF_INET, CEL__CACHE_NOTHING_MAX - 1));
+    CHECK(!has("no.test", AF_INET, CEL__CACHE_NOTHING_MAX));
+    cel__cache_clear(&cache);
+}
+
 TEST(what_does_not_live_or_is_too_large_is_not_kept)
 {
     struct cel__answer *large = make(CEL__CACHE_ADDRS + 1, 10);

@@ -335,7 +335,10 @@ on_signal(int number)
 TEST(hooks_are_called)
 {
     struct cel__worker_options options = {
-        .hooks = {before_sleep, after_sleep, signalled, stuck, false}};
+        .hooks = {.before_sleep = before_sleep,
+                  .after_sleep = after_sleep,
+                  .signalled = signalled,
+                  .stuck = stuck}};
     struct sigaction action = {.sa_handler = on_signal};
     /* Again and again: one may come before the sleep. */
     struct itimerval interval = {{.tv_usec = 20000}, {.tv_usec = 2000}};
