@@ -34,7 +34,7 @@ read_at(int fd, void *buf, size_t len, uint64_t offset)
 
     while (len > 0) {
         struct iovec piece = {at, len};
-        if (offset > INT64_MAX) {
+        if (offset > INT64_MAX - len) {
             return -ENOEXEC;
         }
         ssize_t n = cel__sys_preadv2(fd, &piece, 1, (int64_t)offset, 0);
