@@ -48,8 +48,10 @@ cel__count_read(const cel__count *count)
 struct cel__watched {
     uint64_t steps; /* switches and turns */
     cel_time since; /* when they were first as many; 0: never looked at */
+    cel_time again; /* before that it is not asked what it does */
     bool late;      /* there have been no more for the limit */
     bool told;      /* and somebody was told */
+    bool named;     /* with the coroutine's name: that is all there is */
 };
 
 /* Workers that can be seen; those beyond them run unseen.  Two thousand

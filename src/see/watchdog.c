@@ -185,20 +185,30 @@ put_thread(struct cel__text *text, pid_t whom, cel_time since)
     cel__text_span(text, since);
 }
 
-/* The thread `whom` stands still since `since` nanoseconds: say where, if
-   there is anything to it. */
+/* One that stands still, to be asked when nobody's list is held. */
+struct suspect {
+    pid_t thread; /* 0: none */
+    cel_time since;
+    bool told;  /* that it stands still */
+    bool named; /* and whose fault that is */
+};
+
+/* Ask `suspect` and say where it stands still, if there is anything to it. */
 static void
-report(pid_t whom, cel_time since)
+report(struct suspect *suspect)
 {
     struct cel__text text;
-    bool answered = ask(whom);
+    bool answered = ask(suspect->thread);
 
-    if (answered && !answer.holds_others) {
+    suspect->named = answered && answer.holds_others;
+    if (!suspect->named && (answered || suspect->told)) {
+        suspect->told = !answered;
         return;
     }
+    suspect->told = true;
     last = cel__clock_now();
     cel__text_init(&text, -1);
-    put_thread(&text, whom, since);
+    put_thread(&text, suspect->thread, suspect->since);
     cel__text_put(&text, answered ? ": in " : ", nor does it answer");
     cel__text_put(&text, answered ? answer.who : "");
     if (nunsaid > 0) {
@@ -216,12 +226,6 @@ report(pid_t whom, cel_time since)
     cel__names_forget();
 }
 
-/* One that stands still, to be asked when nobody's list is held. */
-struct suspect {
-    pid_t thread; /* 0: none */
-    cel_time since;
-};
-
 static int
 look_at(struct cel__worker *worker, void *arg)
 {
@@ -234,20 +238,35 @@ look_at(struct cel__worker *worker, void *arg)
     if (steps != seen->steps || seen->since == 0 ||
         atomic_load_explicit(&worker->asleep, memory_order_relaxed)) {
         nunsaid += seen->late && !seen->told;
-        seen->late = false;
-        seen->steps = steps;
-        seen->since = now;
-        seen->told = false;
+        *seen = (struct cel__watched){.steps = steps, .since = now};
     }
-    else if (now - seen->since >= limit) {
+    else if (now - seen->since >= limit && now >= seen->again) {
         seen->late = true;
-        if (seen->told || (last != 0 && now - last < BETWEEN)) {
+        if (seen->named || (last != 0 && now - last < BETWEEN)) {
             return 0;
         }
-        seen->told = true;
-        suspect->thread = worker->see.thread;
-        suspect->since = now - seen->since;
+        seen->again = now + BETWEEN;
+        *suspect = (struct suspect){.thread = worker->see.thread,
+                                    .since = now - seen->since,
+                                    .told = seen->told};
         return 1;
+    }
+    return 0;
+}
+
+/* After report().  Who was not named is asked again: it may have held nobody
+   up, looked at the backend or been kept from answering, and all that may
+   change without a switch. */
+static int
+settle(struct cel__worker *worker, void *arg)
+{
+    const struct suspect *suspect = arg;
+    struct cel__watched *seen = &worker->see.watched;
+
+    if (worker->see.thread == suspect->thread) {
+        seen->late = suspect->told;
+        seen->told = suspect->told;
+        seen->named = suspect->named;
     }
     return 0;
 }
@@ -259,10 +278,11 @@ watch(void *arg)
 
     (void)pthread_mutex_lock(&lock);
     while (!stops) {
-        struct suspect suspect = {0, 0};
+        struct suspect suspect;
         int64_t tick = limit / 4 < LEAST ? LEAST : limit / 4;
         while (cel__see_each(look_at, &suspect) != 0) {
-            report(suspect.thread, suspect.since);
+            report(&suspect);
+            (void)cel__see_each(settle, &suspect);
         }
         cel_time next = cel__clock_now() + tick;
         until.tv_sec = (time_t)(next / CEL_SEC);

@@ -174,6 +174,29 @@ TEST(a_handler_from_before_still_has_its_signals)
 }
 
 static int
+hold_nobody_up_first(void *arg)
+{
+    cel_time until = cel_after(200 * CEL_MSEC);
+
+    (void)arg;
+    while (cel_now() < until) { /* asked, and alone */
+    }
+    cel_coro *one = go(rest, NULL);
+    hog(NULL);
+    cel_cancel(one);
+    join(one);
+    return 0;
+}
+
+TEST(who_held_nobody_up_is_asked_again)
+{
+    cel_log_to(keep);
+    CHECK_EQ(cel_watchdog_start(20 * CEL_MSEC), 0);
+    run(hold_nobody_up_first);
+    cel_watchdog_stop();
+}
+
+static int
 fork_and_hold_up(void *arg)
 {
     int status;
