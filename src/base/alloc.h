@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fault.h"
 
@@ -28,6 +29,19 @@ static inline void *
 cel__alloc_zeroed(size_t count, size_t size)
 {
     return cel__fault("malloc") != 0 ? NULL : calloc(count, size);
+}
+
+/* The first `len` bytes of a text, and a zero byte. */
+static inline char *
+cel__alloc_text(const char *text, size_t len)
+{
+    char *copy = cel__alloc(len + 1);
+
+    if (copy != NULL) {
+        memcpy(copy, text, len);
+        copy[len] = '\0';
+    }
+    return copy;
 }
 
 /* On failure the old block is as it was. */

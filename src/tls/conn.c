@@ -37,7 +37,7 @@ set_host(cel_tls *tls, const char *host)
     if (*host == '\0' || strlen(host) > TLSEXT_MAXLEN_host_name) {
         return -EINVAL;
     }
-    tls->host = strdup(host);
+    tls->host = cel__alloc_text(host, strlen(host));
     if (tls->host == NULL) {
         return -ENOMEM;
     }

@@ -87,7 +87,7 @@ hello(SSL *ssl, int *alert, /* NOLINT(readability-non-const-parameter) */
     }
     /* A client that is asked again says hello twice. */
     free(tls->host);
-    tls->host = strndup(asked.text, asked.len);
+    tls->host = cel__alloc_text(asked.text, asked.len);
     const struct cel__tls_name *best = NULL;
     for (const struct cel__tls_name *name = context->names; name != NULL;
          name = name->next) {

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/alloc.h"
 #include "tls/tls.h"
 
 /* The session of `host`, or NULL.  The caller holds the lock. */
@@ -51,7 +52,9 @@ keep(SSL *ssl, SSL_SESSION *session)
 {
     const cel_tls *tls = SSL_get_app_data(ssl);
     cel_tls_context *context = tls->context;
-    char *host = tls->host == NULL ? NULL : strdup(tls->host);
+    char *host = tls->host == NULL
+                     ? NULL
+                     : cel__alloc_text(tls->host, strlen(tls->host));
 
     if (host == NULL) {
         return 0;
