@@ -53,11 +53,7 @@ extern "C" {
 /*
  * Contexts: what connections have in common.  Each call that sets something
  * is made before the first connection.  Those that read files keep the thread
- * waiting for the disk.  "as set-up calls" below means 0 or
- *   -ENOMEM
- *   -ENOENT, …  as open(2) and read(2)
- *   -EINVAL     no such certificate, key, version, … is in it; see
- *               cel_tls_context_reason()
+ * waiting for the disk.
  */
 
 /** What connections have in common. */
@@ -92,13 +88,15 @@ CEL_API const char *cel_tls_context_reason(const cel_tls_context *context);
  * a root after it; `key` is the PEM file of its private key, without a
  * password.  Once for each kind of key.
  *
- * Does not suspend.  Returns as set-up calls.
+ * Does not suspend.  Returns 0, -ENOMEM, -EINVAL (there is no certificate or
+ * key in it, or they do not belong together; see cel_tls_context_reason()), or
+ * as open(2) and read(2), among them -ENOENT.
  */
 CEL_API CEL_NODISCARD int cel_tls_context_use_certificate(
     cel_tls_context *context, const char *chain, const char *key);
 
-/** The same, of texts of the files in memory.  Does not suspend.  Returns as
-    set-up calls. */
+/** The same, of texts of the files in memory.  Does not suspend.  Returns 0,
+    -ENOMEM or -EINVAL. */
 CEL_API CEL_NODISCARD int cel_tls_context_use_certificate_text(
     cel_tls_context *context, const char *chain, const char *key);
 
@@ -108,13 +106,14 @@ CEL_API CEL_NODISCARD int cel_tls_context_use_certificate_text(
  * called again, for more.  Without any call a client trusts whom the system
  * trusts and a server nobody.
  *
- * Does not suspend.  Returns as set-up calls.
+ * Does not suspend.  Returns 0, -ENOMEM, -EINVAL (no certificate is in it), or
+ * as open(2) and read(2), among them -ENOENT.
  */
 CEL_API CEL_NODISCARD int cel_tls_context_trust(cel_tls_context *context,
                                                 const char *path);
 
 /** The same, of the text of a PEM file in memory.  Does not suspend.  Returns
-    as set-up calls. */
+    0, -ENOMEM or -EINVAL. */
 CEL_API CEL_NODISCARD int cel_tls_context_trust_text(cel_tls_context *context,
                                                      const char *text);
 
@@ -126,8 +125,8 @@ CEL_API CEL_NODISCARD int cel_tls_context_trust_text(cel_tls_context *context,
 /** Refuse who has none, or a wrong one. */
 #define CEL_TLS_VERIFY 2
 
-/** Say what is asked of the peer's certificate.  Does not suspend.  Returns as
-    set-up calls. */
+/** Say what is asked of the peer's certificate.  Does not suspend.  Returns 0
+    or -EINVAL (no such mode). */
 CEL_API CEL_NODISCARD int cel_tls_context_verify(cel_tls_context *context,
                                                  int mode);
 
@@ -136,13 +135,13 @@ CEL_API CEL_NODISCARD int cel_tls_context_verify(cel_tls_context *context,
 #define CEL_TLS_1_3 0x0304
 
 /** Speak the versions from `least` to `most` only; 0: no limit.  Does not
-    suspend.  Returns as set-up calls. */
+    suspend.  Returns 0 or -EINVAL (no such versions). */
 CEL_API CEL_NODISCARD int cel_tls_context_versions(cel_tls_context *context,
                                                    int least, int most);
 
 /** Offer and accept only these ciphers, in OpenSSL's way to name them: of TLS
-    1.2 and of TLS 1.3, NULL: as it is.  Does not suspend.  Returns as set-up
-    calls. */
+    1.2 and of TLS 1.3, NULL: as it is.  Does not suspend.  Returns 0, -ENOMEM
+    or -EINVAL (no such cipher). */
 CEL_API CEL_NODISCARD int cel_tls_context_ciphers(cel_tls_context *context,
                                                   const char *tls12,
                                                   const char *tls13);
@@ -152,7 +151,8 @@ CEL_API CEL_NODISCARD int cel_tls_context_ciphers(cel_tls_context *context,
  * between: "h2,http/1.1".  A client offers them; a server chooses, and
  * refuses a client that offers others only.
  *
- * Does not suspend.  Returns as set-up calls.
+ * Does not suspend.  Returns 0, -ENOMEM or -EINVAL (a name is empty or too
+ * long).
  */
 CEL_API CEL_NODISCARD int cel_tls_context_protocols(cel_tls_context *context,
                                                     const char *names);
@@ -217,12 +217,12 @@ CEL_API CEL_NODISCARD ssize_t cel_tls_recv(cel_tls *tls, void *buf, size_t len,
  * Send `len` bytes of `buf`.
  *
  * Suspends until they are in the socket's buffer or `deadline`; may suspend
- * even so.  Returns `len`; or fewer, where a deadline or cancelling came
- * after that many; or a negative errno: as for all, as cel_send(), and
+ * even so.  Returns `len`; or fewer, where an error came after that many,
+ * which the next call tells; or a negative errno: as for all, as cel_send(),
+ * and
  *   -EPIPE       the peer is gone, or cel_tls_shutdown() was called
- * Where a deadline or cancelling came in between, up to 80 KiB of what was
- * counted may still be here, encrypted; they leave with the next call that
- * sends, receives or closes.
+ * Where it is fewer, up to 80 KiB of what was counted may still be here,
+ * encrypted; they leave with the next call that sends, receives or closes.
  */
 CEL_API CEL_NODISCARD ssize_t cel_tls_send(cel_tls *tls, const void *buf,
                                            size_t len, cel_time deadline);

@@ -304,9 +304,10 @@ send_pieces(cel_tls *tls, const struct iovec *pieces, int npieces,
     if (err == 0) {
         err = cel__tls_flush(tls, deadline);
     }
-    /* Of a connection that is lost it matters not what was encrypted. */
-    bool ended = err == -ETIMEDOUT || err == -ECANCELED || err == -EDEADLK;
-    return err < 0 && (done == 0 || !ended) ? err : (ssize_t)done;
+    /* What was encrypted was sent, or will be, and must not come twice; of a
+       connection that is lost it matters not. */
+    bool lost = tls->broken < 0 || err == -EPIPE || err == -ECONNRESET;
+    return err < 0 && (done == 0 || lost) ? err : (ssize_t)done;
 }
 
 ssize_t
