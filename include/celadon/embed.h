@@ -39,8 +39,9 @@ extern "C" {
  *
  * Does not suspend.  Returns 0, or, with nothing done, -EALREADY (the thread
  * runs coroutines already), -EINVAL (no such backend, unknown options),
- * -ENOSYS (this system does not have that backend, or no epoll), -ENOMEM or
- * -EMFILE.
+ * -ENOSYS (this system does not have that backend, or no epoll), -ENOMEM,
+ * -EMFILE, or as epoll_create(2), epoll_ctl(2), eventfd(2), mmap(2) and
+ * sigaltstack(2).
  */
 CEL_API CEL_NODISCARD int cel_embed_open(const cel_options *options);
 

@@ -135,6 +135,7 @@ CEL_API void cel_process_close_fd(cel_process *process, int which);
  *   -ECANCELED   the coroutine was cancelled
  *   -ECHILD      it has ended, but somebody else has its status
  *   -ENOMEM      no memory to wait with
+ *   others       as epoll_ctl(2)
  */
 CEL_API CEL_NODISCARD int cel_process_wait(cel_process *process, int *status,
                                            cel_time deadline);
@@ -193,7 +194,7 @@ typedef struct cel_process_output {
  * Suspends until both its output and itself have ended, or `deadline`.
  * Returns 0; or, and then it still stands, perhaps alive, a negative errno:
  *   -EMSGSIZE    it wrote more than input->limit bytes, as output or errors
- *   others       as cel_process_wait()
+ *   others       as read(2), write(2) and cel_process_wait()
  * `*output` is filled in either way: after an error, with what came so far,
  * which is no more than the limit.
  */

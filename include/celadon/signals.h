@@ -62,6 +62,7 @@ CEL_API CEL_NODISCARD int cel_signals_open(cel_signals **out,
  *   -ETIMEDOUT   `deadline` passed first; one that is there is received
  *   -ECANCELED   the coroutine was cancelled, or `signals` was closed
  *   -ENOMEM      no memory to wait with
+ *   others       as epoll_ctl(2)
  */
 CEL_API CEL_NODISCARD int cel_signals_wait(cel_signals *signals,
                                            cel_time deadline);

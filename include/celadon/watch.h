@@ -116,8 +116,8 @@ CEL_API CEL_NODISCARD int cel_watch_check(cel_watch **out, cel_watch_fn *fn,
 /**
  * Start `watch`; one that is active stays as it is, with its times.
  *
- * Does not suspend.  Returns 0, or, and then it is stopped, -ENOMEM; of a
- * descriptor -EBADF; of a signal as cel_signals_open().
+ * Does not suspend.  Returns 0, or, and then it is stopped, -ENOMEM, or as
+ * epoll_ctl(2), among them -EBADF; of a signal as cel_signals_open() too.
  */
 CEL_API CEL_NODISCARD int cel_watch_start(cel_watch *watch);
 
@@ -136,9 +136,9 @@ CEL_API void cel_watch_close(cel_watch *watch);
  * loop of a program that has nothing but watchers.
  *
  * Suspends until then or `deadline`.  Returns 0, -EPERM (the thread runs no
- * coroutines), -ETIMEDOUT, -ECANCELED, or -EDEADLK (called by a watcher, or
- * nothing can come any more: none is active but those of sleeps, or one of the
- * calls waits for what can't come).
+ * coroutines), -ETIMEDOUT, -ECANCELED, -ENOMEM (no room for the deadline), or
+ * -EDEADLK (called by a watcher, or nothing can come any more: none is active
+ * but those of sleeps, or one of the calls waits for what can't come).
  */
 CEL_API CEL_NODISCARD int cel_watch_run(cel_time deadline);
 

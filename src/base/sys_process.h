@@ -52,8 +52,14 @@ cel__sys_vfork(int (*fn)(void *arg), void *top, void *arg, int *pidfd)
 static inline int
 cel__sys_pidfd_open(pid_t pid)
 {
-    return (int)cel__sys_bare(CEL__NR_PIDFD_OPEN, pid, 0, 0, 0);
+    int err = -cel__fault("pidfd_open");
+
+    return err != 0 ? err
+                    : (int)cel__sys_bare(CEL__NR_PIDFD_OPEN, pid, 0, 0, 0);
 }
+
+/* These three have no error but those that tell of the process: so no point
+   for faults. */
 
 /* Returns 0, and then info->si_pid is 0 where WNOHANG found nobody. */
 static inline int
@@ -62,27 +68,23 @@ cel__sys_waitid(int type, int id, siginfo_t *info, int options)
     int err;
 
     info->si_pid = 0;
-    CEL__SYS(err, waitid, ((idtype_t)type, (id_t)id, info, options));
+    do {
+        err = waitid((idtype_t)type, (id_t)id, info, options) == 0 ? 0
+                                                                   : -errno;
+    } while (err == -EINTR);
     return err;
 }
 
 static inline int
 cel__sys_pidfd_send_signal(int pidfd, int signal)
 {
-    int err = -cel__fault("pidfd_send_signal");
-
-    return err != 0 ? err
-                    : (int)cel__sys_bare(CEL__NR_PIDFD_SEND_SIGNAL, pidfd,
-                                         signal, 0, 0);
+    return (int)cel__sys_bare(CEL__NR_PIDFD_SEND_SIGNAL, pidfd, signal, 0, 0);
 }
 
 static inline int
 cel__sys_kill(pid_t pid, int signal)
 {
-    int err;
-
-    CEL__SYS(err, kill, (pid, signal));
-    return err;
+    return kill(pid, signal) == 0 ? 0 : -errno;
 }
 
 /* The mask of the calling thread. */
