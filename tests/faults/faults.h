@@ -3,11 +3,12 @@
  * What happens when the Nth system call or allocation fails: the scenarios'
  * side of it; see main.c for how they are run.
  *
- * A scenario is a function that runs as the first coroutine of a run.  It uses
- * the public calls as a careful program does: each may fail, and then it gives
- * back what it has and returns.  Of a call that fails the driver wants to know
- * with what, so calls are made by CALL(); what may not be, also after a fault,
- * is said by broken().
+ * A scenario is a function that runs as the first coroutine of a run or, where
+ * it is ALONE(), on a thread that runs no coroutines.  It uses the public
+ * calls as a careful program does: each may fail, and then it gives back what
+ * it has and returns.  Of a call that fails the driver wants to know with
+ * what, so calls are made by CALL(); what may not be, also after a fault, is
+ * said by broken().
  *
  * Threads: any.
  */
@@ -21,14 +22,18 @@
 struct scenario {
     const char *name;
     void (*run)(void);
+    int alone; /* no run is made for it */
     struct scenario *next;
 };
 
-#define SCENARIO(noun)                                                        \
+#define SCENARIO(noun) ADD_SCENARIO(noun, 0)
+#define ALONE(noun)    ADD_SCENARIO(noun, 1)
+
+#define ADD_SCENARIO(noun, alone)                                             \
     static void noun##_scenario(void);                                        \
     __attribute__((constructor)) static void add_##noun##_scenario(void)      \
     {                                                                         \
-        static struct scenario self = {#noun, noun##_scenario, NULL};         \
+        static struct scenario self = {#noun, noun##_scenario, alone, NULL};  \
         add_scenario(&self);                                                  \
     }                                                                         \
     static void noun##_scenario(void)
