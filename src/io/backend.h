@@ -71,13 +71,6 @@ enum cel__op_state {
     CEL__OP_CANCELLED /* cancelled, the backend still holds it */
 };
 
-/* What the kernel has of an operation (completion backends). */
-enum cel__op_posted {
-    CEL__OP_UNPOSTED,    /* nothing */
-    CEL__OP_POSTED_POLL, /* a request to tell when its call may succeed */
-    CEL__OP_POSTED_CALL  /* the call itself, and so its buffer */
-};
-
 /*
  * One operation, in the memory of whoever waits for it (a coroutine's stack):
  * it stays valid until done() was called.  What no comment gives to the
@@ -105,11 +98,12 @@ struct cel__op {
     /* POLL: a call has been refused with -EAGAIN, so the ready bits that are
        clear can be believed: don't ask poll(2), wait for the next edge. */
     bool tried;
-    uint8_t posted; /* enum cel__op_posted (backend) */
+    /* The kernel has the call, and so its buffer (completion backends). */
+    bool posted;
     int fd;
     int flags;       /* of the system call */
     uint32_t events; /* CEL__OP_POLL: what is waited for, as poll(2) */
-    uint32_t asked;  /* POSTED_CALL: for how many bytes (backend) */
+    uint32_t asked;  /* `posted`: for how many bytes (backend) */
     size_t len;
     union {
         void *buf;
@@ -145,7 +139,7 @@ struct cel__backend {
      * from a later poll(), with `result` or, where that came first, with what
      * the system call returned.
      */
-    void (*cancel)(struct cel__loop *loop, struct cel__op *op, int result);
+    void (*cancel)(struct cel__loop *loop, struct cel__op *op, int64_t result);
 
     /*
      * Sleep for at most `timeout` nanoseconds (0: not at all, CEL_FOREVER: no
@@ -173,8 +167,6 @@ struct cel__backend {
 };
 
 extern const struct cel__backend cel__uring_backend;
-/* The same, once another's loop sleeps in its stead; see cel__loop_embed(). */
-extern const struct cel__backend cel__uring_embedded;
 extern const struct cel__backend cel__epoll_backend;
 extern const struct cel__backend cel__poll_backend;
 

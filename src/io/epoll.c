@@ -41,9 +41,8 @@
 /* The eventfd's mark in place of a descriptor and its generation. */
 #define WAKE_MARK UINT64_MAX
 
-/* Make the kernel objects of `state`. */
-static int
-make_objects(struct cel__epoll *state)
+int
+cel__epoll_init(struct cel__epoll *state)
 {
     struct epoll_event event = {EPOLLIN | EPOLLET, {.u64 = WAKE_MARK}};
 
@@ -64,14 +63,8 @@ make_objects(struct cel__epoll *state)
     }
     state->epoll = epoll;
     state->wake = wake;
-    return 0;
-}
-
-int
-cel__epoll_init(struct cel__epoll *state)
-{
     state->coarse = false;
-    return make_objects(state);
+    return 0;
 }
 
 void
@@ -232,14 +225,6 @@ epoll_submit(struct cel__loop *loop, struct cel__op *op)
     return 0;
 }
 
-/* A one-shot registration that nobody waits for any more fires once at most
-   and is then dropped, so the kernel need not be told. */
-static void
-epoll_cancel(struct cel__loop *loop, struct cel__op *op, int result)
-{
-    cel__loop_finish(loop, op, result);
-}
-
 /* Arm an entry that has waiters again; where that fails they end. */
 static void
 arm_again(struct cel__loop *loop, int fd, struct cel__fd *entry)
@@ -278,7 +263,7 @@ renew(struct cel__loop *loop)
 
     state->epoll = -1; /* should this fail, the numbers are not ours */
     state->wake = -1;
-    int err = make_objects(state);
+    int err = cel__epoll_init(state);
     if (err < 0) {
         return err;
     }
@@ -406,7 +391,9 @@ const struct cel__backend cel__epoll_backend = {
     .open = epoll_open,
     .close = epoll_close,
     .submit = epoll_submit,
-    .cancel = epoll_cancel,
+    /* A one-shot registration that nobody waits for any more fires once at
+       most and is then dropped, so the kernel need not be told. */
+    .cancel = cel__loop_finish,
     .poll = epoll_poll,
     .forget = epoll_forget,
     .wake = epoll_wake,

@@ -88,11 +88,9 @@ cel__loop_close(struct cel__loop *loop)
 
     for (int fd = 0; (entry = cel__fd_next(&loop->fds, &fd)) != NULL; fd++) {
         for (int i = 0; i < 3; i++) {
-            struct cel__link *link;
-            while ((link = cel__list_first(&entry->waiters[i])) != NULL) {
-                cel__loop_cancel(loop,
-                                 cel__container(link, struct cel__op, link),
-                                 -ECANCELED);
+            struct cel__op *op;
+            while ((op = cel__op_first(&entry->waiters[i])) != NULL) {
+                cel__loop_cancel(loop, op, -ECANCELED);
             }
         }
     }
@@ -224,7 +222,7 @@ cel__loop_fd(const struct cel__loop *loop)
 bool
 cel__loop_hand_over(struct cel__loop *loop)
 {
-    return loop->backend != &cel__uring_embedded || cel__uring_hand_over(loop);
+    return loop->backend != &cel__uring_backend || cel__uring_hand_over(loop);
 }
 
 void

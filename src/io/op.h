@@ -43,6 +43,15 @@ int cel__op_look(int fd, uint32_t events);
    what no readiness announces (MSG_OOB, MSG_ERRQUEUE). */
 bool cel__op_never_waits(const struct cel__op *op);
 
+/* The first operation of `queue`, or NULL. */
+static inline struct cel__op *
+cel__op_first(const struct cel__link *queue)
+{
+    struct cel__link *link = cel__list_first(queue);
+
+    return link == NULL ? NULL : cel__container(link, struct cel__op, link);
+}
+
 /* The direction of an operation other than CEL__OP_POLL. */
 static inline uint8_t
 cel__op_bit(const struct cel__op *op)

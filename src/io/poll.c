@@ -163,7 +163,7 @@ poll_submit(struct cel__loop *loop, struct cel__op *op)
 }
 
 static void
-poll_cancel(struct cel__loop *loop, struct cel__op *op, int result)
+poll_cancel(struct cel__loop *loop, struct cel__op *op, int64_t result)
 {
     struct cel__fd *entry = cel__fd_find(&loop->fds, op->fd);
 

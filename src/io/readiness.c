@@ -36,14 +36,6 @@
     (BROKEN | (uint32_t)(EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLRDNORM))
 #define WRITE_EVENTS (BROKEN | (uint32_t)(EPOLLOUT | EPOLLWRNORM))
 
-static struct cel__op *
-first(const struct cel__link *queue)
-{
-    struct cel__link *link = cel__list_first(queue);
-
-    return link == NULL ? NULL : cel__container(link, struct cel__op, link);
-}
-
 int
 cel__readiness_queue(const struct cel__op *op)
 {
@@ -114,11 +106,13 @@ cel__readiness_refused(struct cel__fd *entry, struct cel__op *op, int err)
 bool
 cel__readiness_wanted(const struct cel__fd *entry)
 {
-    const struct cel__op *reader = first(&entry->waiters[CEL__FD_READ]);
-    const struct cel__op *writer = first(&entry->waiters[CEL__FD_WRITE]);
+    const struct cel__op *reader = cel__op_first(
+        &entry->waiters[CEL__FD_READ]);
+    const struct cel__op *writer = cel__op_first(
+        &entry->waiters[CEL__FD_WRITE]);
 
-    return (reader != NULL && reader->posted == CEL__OP_UNPOSTED) ||
-           (writer != NULL && writer->posted == CEL__OP_UNPOSTED) ||
+    return (reader != NULL && !reader->posted) ||
+           (writer != NULL && !writer->posted) ||
            !cel__list_empty(&entry->waiters[CEL__FD_POLL]);
 }
 
@@ -126,14 +120,16 @@ uint32_t
 cel__readiness_interest(const struct cel__fd *entry)
 {
     const struct cel__link *polls = &entry->waiters[CEL__FD_POLL];
-    const struct cel__op *reader = first(&entry->waiters[CEL__FD_READ]);
-    const struct cel__op *writer = first(&entry->waiters[CEL__FD_WRITE]);
+    const struct cel__op *reader = cel__op_first(
+        &entry->waiters[CEL__FD_READ]);
+    const struct cel__op *writer = cel__op_first(
+        &entry->waiters[CEL__FD_WRITE]);
     uint32_t events = 0;
 
-    if (reader != NULL && reader->posted == CEL__OP_UNPOSTED) {
+    if (reader != NULL && !reader->posted) {
         events |= CEL__READABLE;
     }
-    if (writer != NULL && writer->posted == CEL__OP_UNPOSTED) {
+    if (writer != NULL && !writer->posted) {
         events |= CEL__WRITABLE;
         /* Who connects will read soon: one registration for both. */
         if (writer->code == CEL__OP_CONNECT) {
@@ -155,7 +151,7 @@ serve(struct cel__loop *loop, struct cel__fd *entry, uint8_t bit)
     struct cel__link *queue = &entry->waiters[cel__fd_queue_of(bit)];
     struct cel__op *op;
 
-    while ((op = first(queue)) != NULL && op->posted == CEL__OP_UNPOSTED &&
+    while ((op = cel__op_first(queue)) != NULL && !op->posted &&
            ((entry->edge & ~entry->ready) & bit) == 0) {
         if (!cel__op_try(entry, op)) {
             break;
@@ -195,7 +191,7 @@ announce(struct cel__loop *loop, struct cel__fd *entry, uint32_t events)
             cel__list_append(&hit, link);
         }
     }
-    while ((op = first(&hit)) != NULL) {
+    while ((op = cel__op_first(&hit)) != NULL) {
         cel__loop_finish(loop, op, heard(op->events, events));
     }
 }
@@ -237,12 +233,12 @@ cel__readiness_end(struct cel__loop *loop, struct cel__fd *entry,
              link = next) {
             next = link->next;
             op = cel__container(link, struct cel__op, link);
-            if (op->posted == CEL__OP_UNPOSTED) {
+            if (!op->posted) {
                 cel__list_remove(link);
                 cel__list_append(&all, link);
             }
         }
-        while ((op = first(&all)) != NULL) {
+        while ((op = cel__op_first(&all)) != NULL) {
             cel__loop_finish(loop, op, result);
         }
     }

@@ -53,13 +53,11 @@
 /* Completions of one poll that make the loop busy; bench/README.md. */
 #define BUSY 2
 
-static struct cel__op *
-first(const struct cel__link *queue)
-{
-    struct cel__link *link = cel__list_first(queue);
-
-    return link == NULL ? NULL : cel__container(link, struct cel__op, link);
-}
+/* CEL__READABLE as POLL_ADD has it: with its halves swapped where the machine
+   is big-endian. */
+#define READABLE                                                              \
+    (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? CEL__READABLE << 16             \
+                                            : CEL__READABLE)
 
 static int
 uring_open(struct cel__loop *loop)
@@ -112,19 +110,22 @@ uring_close(struct cel__loop *loop)
 
 /* ---- submitting */
 
+/* Hand `op` to the kernel; `entry` is NULL for one on a file. */
 static int
-post(struct cel__uring *state, struct cel__fd *entry, struct cel__op *op,
-     bool is_call)
+post(struct cel__uring *state, struct cel__fd *entry, struct cel__op *op)
 {
     struct cel__uring_sqe *sqe = cel__uring_ring_push(&state->ring);
 
     if (sqe == NULL) {
         return -ENOMEM;
     }
-    cel__uring_op_post(entry, op, is_call, sqe);
+    cel__uring_op_put(entry, op, sqe);
     sqe->user_data = (uintptr_t)op;
+    op->posted = true;
     state->nposted++;
-    entry->heard = true;
+    if (entry != NULL) {
+        entry->heard = true;
+    }
     return 0;
 }
 
@@ -142,14 +143,12 @@ arm_first(struct cel__loop *loop, struct cel__fd *entry, struct cel__op *op)
 {
     struct cel__uring *state = loop->state;
 
-    if (op->posted != CEL__OP_UNPOSTED) {
+    if (op->posted) {
         return 0;
     }
-    if (state->requests && !is_watched(entry, op)) {
-        bool is_call = cel__uring_op_is_call(entry, op);
-        if (is_call || cel__uring_op_is_question(entry, op)) {
-            return post(state, entry, op, is_call);
-        }
+    if (state->requests && !is_watched(entry, op) &&
+        cel__uring_op_fits(entry, op)) {
+        return post(state, entry, op);
     }
     /* Its edge may have come while another was first. */
     return cel__op_try(entry, op) ? 1 : cel__epoll_arm(loop, op->fd, entry);
@@ -161,7 +160,7 @@ advance(struct cel__loop *loop, struct cel__fd *entry, int queue)
 {
     struct cel__op *op;
 
-    while ((op = first(&entry->waiters[queue])) != NULL) {
+    while ((op = cel__op_first(&entry->waiters[queue])) != NULL) {
         int ended = arm_first(loop, entry, op);
         if (ended == 0) {
             break;
@@ -194,23 +193,15 @@ try_call(const struct cel__uring *state, const struct cel__fd *entry,
 }
 
 static int
-submit_file(struct cel__loop *loop, struct cel__op *op)
+post_last(struct cel__uring *state, struct cel__fd *entry, struct cel__op *op,
+          struct cel__link *queue)
 {
-    struct cel__uring *state = loop->state;
+    int err = post(state, entry, op);
 
-    int err = cel__loop_after_fork(loop);
-    if (err < 0) {
-        return err;
+    if (err == 0) {
+        cel__list_append(queue, &op->link);
     }
-    struct cel__uring_sqe *sqe = cel__uring_ring_push(&state->ring);
-    if (sqe == NULL) {
-        return -ENOMEM;
-    }
-    cel__uring_op_post_file(op, sqe);
-    sqe->user_data = (uintptr_t)op;
-    state->nposted++;
-    cel__list_append(&state->files, &op->link);
-    return 0;
+    return err;
 }
 
 /* Take `op`, the first of its `queue`, as a request where it can be one. */
@@ -220,8 +211,7 @@ submit_request(struct cel__loop *loop, struct cel__fd *entry,
 {
     struct cel__uring *state = loop->state;
 
-    bool is_call = cel__uring_op_is_call(entry, op);
-    if (!is_call && !cel__uring_op_is_question(entry, op)) {
+    if (!cel__uring_op_fits(entry, op)) {
         return cel__epoll_backend.submit(loop, op);
     }
     if (is_watched(entry, op)) {
@@ -230,15 +220,10 @@ submit_request(struct cel__loop *loop, struct cel__fd *entry,
         }
         cel__epoll_disarm(loop, op->fd, entry);
     }
-    if (is_call && try_call(state, entry, op) && cel__op_try(entry, op)) {
+    if (try_call(state, entry, op) && cel__op_try(entry, op)) {
         return 1;
     }
-    int err = post(state, entry, op, is_call);
-    if (err < 0) {
-        return err;
-    }
-    cel__list_append(queue, &op->link);
-    return 0;
+    return post_last(state, entry, op, queue);
 }
 
 static int
@@ -246,23 +231,23 @@ uring_submit(struct cel__loop *loop, struct cel__op *op)
 {
     struct cel__uring *state = loop->state;
 
-    op->posted = CEL__OP_UNPOSTED;
-    if (cel__fileop_is(op)) {
-        return submit_file(loop, op);
-    }
-    struct cel__fd *entry = cel__fd_find(&loop->fds, op->fd);
-    if (op->code == CEL__OP_POLL || entry == NULL || cel__op_never_waits(op)) {
-        return cel__epoll_backend.submit(loop, op);
-    }
+    op->posted = false;
     if (cel__unlikely(loop->forks != cel__fork_count())) {
         int err = cel__loop_after_fork(loop);
         if (err < 0) {
             return err;
         }
     }
+    if (cel__fileop_is(op)) {
+        return post_last(state, NULL, op, &state->files);
+    }
+    struct cel__fd *entry = cel__fd_find(&loop->fds, op->fd);
+    if (op->code == CEL__OP_POLL || entry == NULL || cel__op_never_waits(op)) {
+        return cel__epoll_backend.submit(loop, op);
+    }
     struct cel__link *queue = &entry->waiters[cel__readiness_queue(op)];
-    const struct cel__op *before = first(queue);
-    if (before != NULL && before->posted != CEL__OP_UNPOSTED) {
+    const struct cel__op *before = cel__op_first(queue);
+    if (before != NULL && before->posted) {
         cel__list_append(queue, &op->link); /* whatever it is: in its turn */
         return 0;
     }
@@ -275,16 +260,16 @@ uring_submit(struct cel__loop *loop, struct cel__op *op)
 /* ---- cancelling */
 
 static void
-uring_cancel(struct cel__loop *loop, struct cel__op *op, int result)
+uring_cancel(struct cel__loop *loop, struct cel__op *op, int64_t result)
 {
     struct cel__uring *state = loop->state;
 
     if (cel__unlikely(loop->forks != cel__fork_count()) &&
-        cel__loop_after_fork(loop) < 0 && op->posted != CEL__OP_UNPOSTED) {
-        op->posted = CEL__OP_UNPOSTED; /* it is the parent's alone */
+        cel__loop_after_fork(loop) < 0 && op->posted) {
+        op->posted = false; /* it is the parent's alone */
         state->nposted--;
     }
-    if (op->posted == CEL__OP_UNPOSTED) {
+    if (!op->posted) {
         if (op->state == CEL__OP_ARMED) {
             cel__epoll_backend.cancel(loop, op, result);
         }
@@ -312,8 +297,8 @@ uring_forget(struct cel__loop *loop, int fd, int result)
         return;
     }
     for (int queue = CEL__FD_READ; queue <= CEL__FD_WRITE; queue++) {
-        op = first(&entry->waiters[queue]);
-        if (op != NULL && op->posted != CEL__OP_UNPOSTED) {
+        op = cel__op_first(&entry->waiters[queue]);
+        if (op != NULL && op->posted) {
             cel__list_remove(&op->link);
             cel__uring_cancel(loop, op, result);
         }
@@ -338,7 +323,7 @@ op_ended(struct cel__loop *loop, const struct cel__uring_cqe *cqe)
     }
     state->nposted--;
     if (cel__fileop_is(op)) {
-        op->posted = CEL__OP_UNPOSTED;
+        op->posted = false;
         cel__loop_finish(loop, op, cqe->res);
         return;
     }
@@ -347,14 +332,15 @@ op_ended(struct cel__loop *loop, const struct cel__uring_cqe *cqe)
     if (cqe->res == -ECANCELED) {
         /* Taken back, and nobody gave up: it waits on, by whatever is used
            now. */
-        op->posted = CEL__OP_UNPOSTED;
+        op->posted = false;
         advance(loop, entry, queue);
         return;
     }
     if (!cel__uring_op_ended(entry, op, cqe)) {
-        int err = post(state, entry, op,
-                       op->result != -EAGAIN &&
-                           cel__uring_op_is_call(entry, op));
+        /* The next part; or the kernel declines to wait, so that epoll has
+           to. */
+        int err = op->result == -EAGAIN ? cel__epoll_arm(loop, op->fd, entry)
+                                        : post(state, entry, op);
         if (err == 0) {
             return;
         }
@@ -397,7 +383,9 @@ watch(struct cel__uring *state)
     struct cel__uring_sqe *sqe = cel__uring_ring_push(&state->ring);
 
     if (sqe != NULL) {
-        cel__uring_op_poll(sqe, state->epoll.epoll, CEL__READABLE);
+        sqe->opcode = CEL__URING_POLL_ADD;
+        sqe->fd = state->epoll.epoll;
+        sqe->op_flags = READABLE;
         sqe->user_data = CEL__URING_WATCH;
         state->watching = true;
     }
@@ -417,7 +405,7 @@ renew(struct cel__loop *loop)
     if (err < 0) {
         return err;
     }
-    if (loop->backend == &cel__uring_embedded) {
+    if (state->embedded) {
         err = cel__uring_ring_tell(&ring, state->epoll.wake);
         if (err < 0) {
             cel__uring_ring_close(&ring);
@@ -428,20 +416,20 @@ renew(struct cel__loop *loop)
     state->owner = pthread_self();
     state->watching = false;
     state->sweep = false;
-    while ((op = first(&state->held)) != NULL) {
+    while ((op = cel__op_first(&state->held)) != NULL) {
         cel__uring_cancel_ended(loop, op, -ECANCELED);
     }
     /* How far the kernel came with these is not known, so not again. */
-    while ((op = first(&state->files)) != NULL) {
-        op->posted = CEL__OP_UNPOSTED;
+    while ((op = cel__op_first(&state->files)) != NULL) {
+        op->posted = false;
         state->nposted--;
         cel__loop_finish(loop, op, -ECANCELED);
     }
     for (int fd = 0; (entry = cel__fd_next(&loop->fds, &fd)) != NULL; fd++) {
         for (int queue = CEL__FD_READ; queue <= CEL__FD_WRITE; queue++) {
-            op = first(&entry->waiters[queue]);
-            if (op != NULL && op->posted != CEL__OP_UNPOSTED) {
-                op->posted = CEL__OP_UNPOSTED;
+            op = cel__op_first(&entry->waiters[queue]);
+            if (op != NULL && op->posted) {
+                op->posted = false;
                 state->nposted--;
                 advance(loop, entry, queue);
             }
@@ -511,13 +499,13 @@ doze(struct cel__loop *loop, cel_time timeout)
     return n;
 }
 
+/* Submit what was pushed, and where `alone` is set sleep until the ring has
+   something.  Returns as cel__uring_ring_enter(). */
 static int
-uring_poll(struct cel__loop *loop, cel_time timeout)
+enter(struct cel__loop *loop, cel_time timeout, bool alone)
 {
     struct cel__uring *state = loop->state;
     struct cel__uring_ring *ring = &state->ring;
-    bool alone = state->nposted != 0;
-    int err = 0;
 
     if (cel__unlikely(state->sweep)) {
         cel__uring_cancel_held(state);
@@ -529,19 +517,35 @@ uring_poll(struct cel__loop *loop, cel_time timeout)
         watch(state);
     }
     if (alone && timeout != 0 && !cel__uring_ring_has_some(ring)) {
-        err = doze(loop, timeout);
+        return doze(loop, timeout);
     }
-    else if (cel__uring_ring_wants_enter(ring)) {
+    if (state->embedded || cel__uring_ring_wants_enter(ring)) {
         /* Not a wait of no time, which costs a timer: 24 us. */
-        err = cel__uring_ring_enter(ring, 0, 0);
+        return cel__uring_ring_enter(ring, 0, 0);
     }
+    return 0;
+}
+
+/*
+ * Where another's loop sleeps, in the epoll, the ring tells that of what is
+ * done, or could be done by an enter, by the eventfd that wakes it: then no
+ * request watches the epoll, and every poll enters.
+ */
+static int
+uring_poll(struct cel__loop *loop, cel_time timeout)
+{
+    struct cel__uring *state = loop->state;
+    bool alone = state->nposted != 0 && !state->embedded;
+
+    int err = enter(loop, timeout, alone);
     if (cel__unlikely(err == -EBADF || err == -EOPNOTSUPP)) {
         return replace(loop);
     }
     unsigned nevents;
     bool rings = reap(loop, &nevents);
     if (!alone || rings) {
-        err = cel__epoll_backend.poll(loop, alone ? 0 : timeout);
+        bool done = alone || (state->embedded && nevents != 0);
+        err = cel__epoll_backend.poll(loop, done ? 0 : timeout);
         nevents += state->epoll.nevents;
     }
     else if (err != -EINTR) {
@@ -551,42 +555,13 @@ uring_poll(struct cel__loop *loop, cel_time timeout)
     return err;
 }
 
-/*
- * Where another's loop sleeps, in the epoll: the ring tells that of what is
- * done, or could be done by an enter, by the eventfd that wakes it.  So no
- * request watches the epoll, and every poll enters.
- */
-static int
-embedded_poll(struct cel__loop *loop, cel_time timeout)
-{
-    struct cel__uring *state = loop->state;
-    unsigned nevents;
-
-    if (cel__unlikely(state->sweep)) {
-        cel__uring_cancel_held(state);
-    }
-    if (cel__unlikely(state->retiring >= 0)) {
-        cel__uring_load_retire(loop);
-    }
-    int err = cel__uring_ring_enter(&state->ring, 0, 0);
-    if (cel__unlikely(err == -EBADF || err == -EOPNOTSUPP)) {
-        return replace(loop);
-    }
-    (void)reap(loop, &nevents);
-    err = cel__epoll_backend.poll(loop, nevents != 0 ? 0 : timeout);
-    cel__uring_load_note(state, nevents + state->epoll.nevents);
-    return err;
-}
-
 int
 cel__uring_embed(struct cel__loop *loop)
 {
     struct cel__uring *state = loop->state;
 
     int err = cel__uring_ring_tell(&state->ring, state->epoll.wake);
-    if (err == 0) {
-        loop->backend = &cel__uring_embedded;
-    }
+    state->embedded = err == 0;
     return err;
 }
 
@@ -614,19 +589,6 @@ const struct cel__backend cel__uring_backend = {
     .submit = uring_submit,
     .cancel = uring_cancel,
     .poll = uring_poll,
-    .forget = uring_forget,
-    .wake = uring_wake,
-    .after_fork = uring_after_fork,
-};
-
-const struct cel__backend cel__uring_embedded = {
-    .name = "uring",
-    .files = true,
-    .open = uring_open,
-    .close = uring_close,
-    .submit = uring_submit,
-    .cancel = uring_cancel,
-    .poll = embedded_poll,
     .forget = uring_forget,
     .wake = uring_wake,
     .after_fork = uring_after_fork,

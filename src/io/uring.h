@@ -33,6 +33,7 @@ struct cel__uring {
     bool watching; /* the request that watches the epoll is there */
     bool busy;     /* the last poll ended several operations */
     bool requests; /* calls of sockets are requests from now on */
+    bool embedded; /* see cel__loop_embed() */
     bool sweep;    /* the kernel must be told (again) to cancel what is held */
     struct cel__link files; /* operations on files, which queue for nothing */
     unsigned load;          /* events a turn, on average, times 16 */
@@ -50,7 +51,8 @@ bool cel__uring_hand_over(struct cel__loop *loop);
  * now, or when it is back from the kernel.  From another thread than the
  * owner's, which must be kept away, the owner must then be woken.
  */
-void cel__uring_cancel(struct cel__loop *loop, struct cel__op *op, int result);
+void cel__uring_cancel(struct cel__loop *loop, struct cel__op *op,
+                       int64_t result);
 
 /* An operation that was cancelled is back with `res`: end it. */
 void cel__uring_cancel_ended(struct cel__loop *loop, struct cel__op *op,

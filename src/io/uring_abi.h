@@ -63,9 +63,6 @@ enum cel__uring_opcode {
 /* sqe.flags: success makes no completion. */
 #define CEL__URING_SQE_SKIP_SUCCESS (1u << 6)
 
-/* sqe.len of POLL_ADD: a completion for each edge, until cancelled. */
-#define CEL__URING_POLL_MULTI (1u << 0)
-
 /* sqe.op_flags of FSYNC: as fdatasync(2). */
 #define CEL__URING_SYNC_DATA (1u << 0)
 

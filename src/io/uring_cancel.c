@@ -72,11 +72,11 @@ take_back(struct cel__uring *state, const struct cel__op *op, int32_t *res)
 bool
 cel__uring_retire(struct cel__uring *state, const struct cel__op *op)
 {
-    return op->posted != CEL__OP_UNPOSTED && push_cancel(state, op);
+    return op->posted && push_cancel(state, op);
 }
 
 void
-cel__uring_cancel(struct cel__loop *loop, struct cel__op *op, int result)
+cel__uring_cancel(struct cel__loop *loop, struct cel__op *op, int64_t result)
 {
     struct cel__uring *state = loop->state;
     int32_t res;
@@ -104,7 +104,7 @@ cel__uring_cancel_ended(struct cel__loop *loop, struct cel__op *op,
     state->nposted--;
     /* Interrupted: an operation on a file, by the cancelling. */
     if (res == -ECANCELED || res == -EINTR) {
-        op->posted = CEL__OP_UNPOSTED;
+        op->posted = false;
     }
     else if (cel__uring_op_ended(NULL, op, &cqe)) {
         result = op->result; /* the effect came first */

@@ -20,6 +20,7 @@
 
 #include "base/fault.h"
 #include "io/loop.h"
+#include "io/op.h"
 
 /* Events a turn, on average, from which on calls are requests; the quarter of
    it ends that.  24: what 64 connections bring; below, no machine was seen to
@@ -78,10 +79,8 @@ cel__uring_load_retire(struct cel__loop *loop)
         }
         state->retiring++;
         for (int queue = CEL__FD_READ; queue <= CEL__FD_WRITE; queue++) {
-            struct cel__link *link = cel__list_first(&entry->waiters[queue]);
-            if (link != NULL &&
-                cel__uring_retire(
-                    state, cel__container(link, struct cel__op, link))) {
+            const struct cel__op *op = cel__op_first(&entry->waiters[queue]);
+            if (op != NULL && cel__uring_retire(state, op)) {
                 nretired++;
             }
         }

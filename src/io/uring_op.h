@@ -15,29 +15,17 @@
 #include "io/uring_abi.h"
 
 /* Whether the kernel can make the call of `op` itself: on owned sockets. */
-bool cel__uring_op_is_call(const struct cel__fd *entry,
-                           const struct cel__op *op);
+bool cel__uring_op_fits(const struct cel__fd *entry, const struct cel__op *op);
 
-/* Whether the kernel can tell by a request when `op` may succeed. */
-bool cel__uring_op_is_question(const struct cel__fd *entry,
-                               const struct cel__op *op);
-
-/* Fill in a request to tell once when `fd` is ready for one of `events`. */
-void cel__uring_op_poll(struct cel__uring_sqe *sqe, int fd, uint32_t events);
-
-/* Fill in the request for `op`: its call (`is_call`), or the question whether
-   that may succeed.  Sets op->posted; user_data is the caller's. */
-void cel__uring_op_post(const struct cel__fd *entry, struct cel__op *op,
-                        bool is_call, struct cel__uring_sqe *sqe);
-
-/* The same for an operation on a file. */
-void cel__uring_op_post_file(struct cel__op *op, struct cel__uring_sqe *sqe);
+/* Fill in, but for user_data, the request for `op`; `entry` may be NULL for
+   one on a file. */
+void cel__uring_op_put(const struct cel__fd *entry, struct cel__op *op,
+                       struct cel__uring_sqe *sqe);
 
 /*
  * The request of `op` has ended as `cqe` says.  `entry` is NULL where its
  * descriptor was forgotten meanwhile.  Returns whether `op` has ended: result
- * is set; else it is to be posted again, as a question where result is
- * -EAGAIN.
+ * is set; else it has more to do, or result is -EAGAIN or -EINTR.
  */
 bool cel__uring_op_ended(struct cel__fd *entry, struct cel__op *op,
                          const struct cel__uring_cqe *cqe);

@@ -65,7 +65,7 @@ static void
 post_recv(struct job *job, int fd, size_t len)
 {
     job_wait_recv(&loop, job, fd, len);
-    CHECK_EQ(job->op.posted, CEL__OP_POSTED_CALL);
+    CHECK(job->op.posted);
     CHECK_EQ(cel__loop_poll(&loop, 0), 0);
     CHECK_EQ(job->ndone, 0);
 }
@@ -457,7 +457,7 @@ TEST(a_connection_that_we_made_receives_by_requests)
     }
     job_init(&job, CEL__OP_CONNECT, fd);
     CHECK_EQ(cel__loop_submit(&loop, &job.op), 0);
-    CHECK_EQ(job.op.posted, CEL__OP_POSTED_POLL);
+    CHECK(!job.op.posted);
     job_finish(&loop, &job);
     CHECK_EQ(job.op.result, 0);
     post_recv(&job, fd, 64);
