@@ -16,8 +16,11 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "base/alloc.h"
@@ -84,12 +87,11 @@ cel__uring_probe(void)
     return known == SURVIVED;
 }
 
-/* What forbade it: the system's setting, where it has one (since 6.6), or a
-   filter. */
-static const char *
-who_forbade(void)
+/* The system's setting: 0, 1, 2; none before 6.6. */
+static char
+setting_of_system(void)
 {
-    char setting = '0';
+    char setting = '-';
     int fd = cel__sys_open("/proc/sys/kernel/io_uring_disabled",
                            O_RDONLY | O_CLOEXEC);
 
@@ -97,6 +99,15 @@ who_forbade(void)
         (void)cel__sys_read(fd, &setting, 1);
         (void)cel__sys_close(fd);
     }
+    return setting;
+}
+
+/* What forbade it: that setting, or a filter. */
+static const char *
+who_forbade(void)
+{
+    char setting = setting_of_system();
+
     if (setting == '2') {
         return "forbidden: kernel.io_uring_disabled is 2";
     }
@@ -106,6 +117,27 @@ who_forbade(void)
     }
     return filtered() ? "forbidden by a seccomp filter, as in containers"
                       : "forbidden";
+}
+
+int
+cel__uring_probe_facts(char *text, size_t size)
+{
+    const char setting[2] = {setting_of_system(), '\0'};
+    bool missing = setting[0] == '-';
+    struct rlimit locked = {0};
+    char most[32] = "any amount";
+
+    (void)getrlimit(RLIMIT_MEMLOCK, &locked);
+    if (locked.rlim_cur != RLIM_INFINITY) {
+        (void)snprintf(most, sizeof(most), "%ju KiB",
+                       (uintmax_t)locked.rlim_cur / 1024);
+    }
+    return snprintf(text, size,
+                    "Linux 6.1 is the oldest that will do; %s%s; %s seccomp "
+                    "filter; %s of memory may be locked",
+                    missing ? "no sysctl kernel.io_uring_disabled"
+                            : "sysctl kernel.io_uring_disabled is ",
+                    missing ? "" : setting, filtered() ? "a" : "no", most);
 }
 
 int

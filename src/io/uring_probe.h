@@ -8,6 +8,7 @@
 #define CEL_URING_PROBE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Returns false where a seccomp filter kills the process that asks; what else
    may be against it, asking tells. */
@@ -18,5 +19,8 @@ bool cel__uring_probe(void);
  * that this system will not have it: `*reason` says why; else `err`.
  */
 int cel__uring_probe_explain(int err, const char **reason);
+
+/* Write what decides that on this system, for people, as snprintf(3). */
+int cel__uring_probe_facts(char *text, size_t size);
 
 #endif

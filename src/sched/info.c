@@ -15,6 +15,7 @@
 #include <sys/utsname.h>
 
 #include "io/loop.h"
+#include "io/uring_probe.h"
 #include "sched/worker.h"
 
 /* See names/choice.h: a layer above, which is not linked with everybody. */
@@ -101,6 +102,7 @@ cel_info_report(char *text, size_t size)
     struct report report = {.size = size};
     struct utsname system;
     const char *name;
+    char facts[256];
 
     report.text = text;
     say(&report, "celadon: %s\n", CEL__VERSION);
@@ -111,10 +113,13 @@ cel_info_report(char *text, size_t size)
     say_choice(&report);
     for (size_t i = 0; (name = cel__loop_backend_name(i)) != NULL; i++) {
         const char *why = cel_info_refusal(name);
-        say(&report, "%s: %s%s\n", name,
+        say(&report, "%s: %s%s%s\n", name,
             why == NULL ? "can be had, by CELADON_BACKEND=" : "can't be had: ",
-            why == NULL ? name : why);
+            why == NULL ? name : why,
+            why == NULL && i == 0 ? ", for hundreds of busy connections" : "");
     }
+    (void)cel__uring_probe_facts(facts, sizeof(facts));
+    say(&report, "io_uring: %s\n", facts);
     if (cel__choice_report != NULL) {
         say(&report, "names: by %s\n", cel__choice_report());
     }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "celadon/run.h"
 #include "tap.h"
@@ -83,6 +84,19 @@ TEST(a_refusal_has_a_reason)
     ask_for("select");
     CHECK(strstr(cel_info_refusal(NULL), "none such") != NULL);
     CHECK_EQ(cel_run(report_inside, NULL, NULL), -EINVAL);
+}
+
+TEST(the_report_tells_what_decides_of_io_uring)
+{
+    struct rlimit locked = {.rlim_cur = 65536, .rlim_max = 65536};
+
+    CHECK_EQ(setrlimit(RLIMIT_MEMLOCK, &locked), 0);
+    CHECK_GT(cel_info_report(report, sizeof(report)), 0);
+    const char *facts = strstr(report, "\nio_uring: Linux 6.1 ");
+    CHECK(facts != NULL);
+    CHECK(strstr(facts, "kernel.io_uring_disabled") != NULL);
+    CHECK(strstr(facts, " seccomp filter; ") != NULL);
+    CHECK(strstr(facts, "; 64 KiB of memory may be locked\n") != NULL);
 }
 
 TEST(the_version_is_the_projects)
