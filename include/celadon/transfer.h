@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sockets, continued: files sent as they are, descriptors passed, bursts of
- * connections taken.
+ * connections and of datagrams.
  *
  * What net.h says holds here: of errors, of descriptors, of suspending.
  *
@@ -19,6 +19,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+struct mmsghdr;
 
 /**
  * Send `len` bytes of the file `file`, from byte `*offset` on, on the stream
@@ -86,6 +88,36 @@ CEL_API CEL_NODISCARD ssize_t cel_recv_fds(int fd, void *buf, size_t len,
  */
 CEL_API CEL_NODISCARD ssize_t cel_accept_many(int fd, int *conns, size_t n,
                                               cel_time deadline);
+
+/**
+ * Receive up to `n` datagrams from the socket `fd`, at most 1024: those that
+ * are there, in one system call, or else the first that comes, and what has
+ * come with it.  `msgs` is recvmmsg(2)'s: each has the message that
+ * recvmsg(2) would fill, and gets the number of its bytes.
+ *
+ * Suspends until there is one or `deadline`; may suspend even so.  Takes the
+ * `flags` of cel_recv().  Returns how many came, or a negative errno:
+ *   -EINVAL  `n` is 0, or MSG_WAITALL
+ *   others   as for all, and as recvmsg(2)
+ */
+CEL_API CEL_NODISCARD ssize_t cel_recv_many(int fd, struct mmsghdr *msgs,
+                                            size_t n, int flags,
+                                            cel_time deadline);
+
+/**
+ * Send the `n` datagrams of `msgs` from the socket `fd`, as many a system
+ * call as fit into its buffer; each gets the number of its bytes.
+ *
+ * Suspends until the last one is there or `deadline`; may suspend even so.
+ * Takes the `flags` of cel_send().  Returns `n`; or fewer, where `deadline`
+ * passed or an error came after that many, and the next call tells which; or,
+ * where it came before the first, a negative errno:
+ *   -EINVAL  `n` is 0
+ *   others   as for all, and as sendmsg(2)
+ */
+CEL_API CEL_NODISCARD ssize_t cel_send_many(int fd, struct mmsghdr *msgs,
+                                            size_t n, int flags,
+                                            cel_time deadline);
 
 #ifdef __cplusplus
 }

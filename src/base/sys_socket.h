@@ -173,4 +173,27 @@ cel__sys_sendmsg(int fd, const struct msghdr *msg, int flags)
     return n;
 }
 
+/* At most 1024 messages a call, and none is waited for. */
+static inline ssize_t
+cel__sys_recvmmsg(int fd, struct mmsghdr *msgs, size_t n, int flags)
+{
+    unsigned most = n < 1024 ? (unsigned)n : 1024;
+    ssize_t got;
+
+    CEL__SYS(got, recvmmsg, (fd, msgs, most, flags | MSG_DONTWAIT, NULL));
+    return got;
+}
+
+/* The same; no SIGPIPE is raised. */
+static inline ssize_t
+cel__sys_sendmmsg(int fd, struct mmsghdr *msgs, size_t n, int flags)
+{
+    unsigned most = n < 1024 ? (unsigned)n : 1024;
+    ssize_t sent;
+
+    CEL__SYS(sent, sendmmsg,
+             (fd, msgs, most, flags | MSG_DONTWAIT | MSG_NOSIGNAL));
+    return sent;
+}
+
 #endif

@@ -223,6 +223,42 @@ SCENARIO(udp)
     (void)CALL(cel_close, b);
 }
 
+SCENARIO(datagrams)
+{
+    char bytes[2][8] = {"one", "two"};
+    struct iovec rooms[2] = {{bytes[0], 3}, {bytes[1], 3}};
+    struct mmsghdr msgs[2] = {0};
+    struct sockaddr_storage addr;
+    socklen_t len;
+
+    for (int i = 0; i < 2; i++) {
+        msgs[i].msg_hdr.msg_iov = &rooms[i];
+        msgs[i].msg_hdr.msg_iovlen = 1;
+    }
+    MUST(cel_addr_parse("127.0.0.1:0", &addr, &len) == 0);
+    int a = CALL(cel_udp, (struct sockaddr *)&addr, len, 0);
+    if (a < 0) {
+        return;
+    }
+    len = sizeof(addr);
+    MUST(getsockname(a, (struct sockaddr *)&addr, &len) == 0);
+    int b = CALL(cel_udp_connect, (struct sockaddr *)&addr, len);
+    if (b >= 0) {
+        ssize_t left = CALL(cel_send_many, b, msgs, 2, 0, soon());
+        while (left > 0) {
+            ssize_t n = CALL(cel_recv_many, a, msgs, 2, 0, soon());
+            if (n < 0) {
+                break;
+            }
+            MUST(n > 0 && n <= left);
+            left -= n;
+        }
+        (void)CALL(cel_recv_many, a, msgs, 2, 0, cel_after(CEL_MSEC));
+        (void)CALL(cel_close, b);
+    }
+    (void)CALL(cel_close, a);
+}
+
 /* A file, and a descriptor behind it, over a pair of unix sockets. */
 SCENARIO(transfer)
 {

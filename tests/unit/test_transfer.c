@@ -464,8 +464,141 @@ TEST(datagrams_may_have_one_peer)
     run(connected);
 }
 
+enum {
+    NMSGS = 40
+};
+
+/* Datagrams with room for 8 bytes each. */
+static struct mmsghdr *
+make_messages(char bytes[NMSGS][8], struct iovec *rooms)
+{
+    static struct mmsghdr msgs[NMSGS];
+
+    memset(msgs, 0, sizeof(msgs));
+    for (int i = 0; i < NMSGS; i++) {
+        rooms[i] = (struct iovec){bytes[i], 8};
+        msgs[i].msg_hdr.msg_iov = &rooms[i];
+        msgs[i].msg_hdr.msg_iovlen = 1;
+    }
+    return msgs;
+}
+
+/* A socket and its peer. */
+static void
+udp_pair(int fds[2])
+{
+    struct sockaddr_in in = loopback();
+    socklen_t len = sizeof(in);
+
+    fds[0] = cel_udp((struct sockaddr *)&in, sizeof(in), 0);
+    CHECK_GE(fds[0], 0);
+    CHECK_EQ(getsockname(fds[0], (struct sockaddr *)&in, &len), 0);
+    fds[1] = cel_udp_connect((struct sockaddr *)&in, sizeof(in));
+    CHECK_GE(fds[1], 0);
+}
+
+static void
+send_later(void *arg)
+{
+    CHECK_EQ(cel_sleep(cel_after(CEL_MSEC)), 0);
+    CHECK_EQ(cel_send((int)(intptr_t)arg, "late", 4, 0, CEL_FOREVER), 4);
+}
+
+static int
+many_datagrams(void *arg)
+{
+    static char bytes[NMSGS][8];
+    struct iovec rooms[NMSGS];
+    int fds[2];
+
+    (void)arg;
+    udp_pair(fds);
+    struct mmsghdr *msgs = make_messages(bytes, rooms);
+    CHECK_EQ(cel_recv_many(fds[0], msgs, 0, 0, CEL_FOREVER), -EINVAL);
+    CHECK_EQ(cel_recv_many(fds[0], msgs, 1, MSG_WAITALL, CEL_FOREVER),
+             -EINVAL);
+    CHECK_EQ(cel_send_many(fds[1], msgs, 0, 0, CEL_FOREVER), -EINVAL);
+    CHECK_EQ(cel_recv_many(fds[0], msgs, NMSGS, 0, CEL_AT_ONCE), -ETIMEDOUT);
+    CHECK_EQ(cel_recv_many(fds[0], msgs, NMSGS, 0, cel_after(CEL_MSEC)),
+             -ETIMEDOUT);
+    for (size_t i = 0; i < NMSGS; i++) {
+        rooms[i].iov_len = 1 + i % 8;
+        memset(bytes[i], (int)('a' + i % 26), 8);
+    }
+    CHECK_EQ(cel_send_many(fds[1], msgs, NMSGS, 0, CEL_FOREVER), NMSGS);
+    CHECK_EQ(msgs[NMSGS - 1].msg_len, 1 + (NMSGS - 1) % 8);
+    memset(bytes, 0, sizeof(bytes));
+    msgs = make_messages(bytes, rooms);
+    size_t sum = 0;
+    while (sum < NMSGS) {
+        ssize_t n = cel_recv_many(fds[0], msgs + sum, sum < 30 ? 30 - sum : 10,
+                                  0, CEL_FOREVER);
+        CHECK_GE(n, 1);
+        sum += (size_t)n;
+    }
+    CHECK_EQ(sum, NMSGS);
+    for (size_t i = 0; i < NMSGS; i++) {
+        CHECK_EQ(msgs[i].msg_len, 1 + i % 8);
+        CHECK_EQ(bytes[i][0], (int)('a' + i % 26));
+    }
+    cel_coro *sender = go(send_later, (void *)(intptr_t)fds[1]);
+    CHECK_EQ(cel_recv_many(fds[0], msgs, NMSGS, 0, CEL_FOREVER), 1);
+    CHECK_EQ(msgs[0].msg_len, 4);
+    join(sender);
+    CHECK_EQ(cel_close(fds[0]), 0);
+    CHECK_EQ(cel_recv_many(fds[0], msgs, 1, 0, CEL_FOREVER), -EBADF);
+    CHECK_EQ(cel_close(fds[1]), 0);
+    CHECK_EQ(cel_send_many(fds[1], msgs, 1, 0, CEL_FOREVER), -EBADF);
+    return 0;
+}
+
+TEST(datagrams_come_and_go_by_the_dozen)
+{
+    run(many_datagrams);
+}
+
+static int
+crowded(void *arg)
+{
+    static char bytes[NMSGS][8];
+    struct iovec rooms[NMSGS];
+    struct sockaddr_storage addr;
+    socklen_t len;
+    char text[64];
+    char byte[8];
+
+    (void)arg;
+    (void)snprintf(text, sizeof(text), "unix:@celadon-crowd-%d", getpid());
+    CHECK_EQ(cel_addr_parse(text, &addr, &len), 0);
+    int server = cel_udp((struct sockaddr *)&addr, len, 0);
+    int client = cel_udp_connect((struct sockaddr *)&addr, len);
+    CHECK_GE(server, 0);
+    CHECK_GE(client, 0);
+    struct mmsghdr *msgs = make_messages(bytes, rooms);
+    /* A unix socket takes a dozen, and then says so. */
+    ssize_t n = cel_send_many(client, msgs, NMSGS, 0, cel_after(CEL_MSEC));
+    CHECK_GE(n, 1);
+    CHECK_LT(n, NMSGS);
+    CHECK_EQ(cel_send_many(client, msgs, NMSGS, 0, CEL_AT_ONCE), -ETIMEDOUT);
+    for (ssize_t i = 0; i < n; i++) {
+        CHECK_EQ(cel_recv(server, byte, 8, 0, CEL_FOREVER), 8);
+    }
+    CHECK_EQ(cel_close(server), 0);
+    CHECK_EQ(cel_send_many(client, msgs, NMSGS, 0, CEL_FOREVER),
+             -ECONNREFUSED);
+    CHECK_EQ(cel_close(client), 0);
+    return 0;
+}
+
+TEST(of_many_datagrams_those_that_fit_are_sent)
+{
+    run(crowded);
+}
+
 TEST(outside_of_a_run_nothing_is_transferred)
 {
+    struct mmsghdr none = {0};
+
     struct sockaddr_in in = loopback();
     int64_t offset = 0;
     size_t n = 1;
@@ -475,5 +608,7 @@ TEST(outside_of_a_run_nothing_is_transferred)
     CHECK_EQ(cel_send_fds(0, "a", 1, &fd, 1, CEL_FOREVER), -EPERM);
     CHECK_EQ(cel_recv_fds(0, &offset, 1, &fd, &n, CEL_FOREVER), -EPERM);
     CHECK_EQ(cel_accept_many(0, &fd, 1, CEL_FOREVER), -EPERM);
+    CHECK_EQ(cel_recv_many(0, &none, 1, 0, CEL_FOREVER), -EPERM);
+    CHECK_EQ(cel_send_many(0, &none, 1, 0, CEL_FOREVER), -EPERM);
     CHECK_EQ(cel_udp_connect((struct sockaddr *)&in, sizeof(in)), -EPERM);
 }
