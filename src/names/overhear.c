@@ -37,8 +37,8 @@ connect_socket(ares_socket_t fd, const struct sockaddr *addr,
     return connect(fd, addr, len);
 }
 
-/* NOLINTNEXTLINE(readability-function-size) */
 static ares_ssize_t
+/* NOLINTNEXTLINE(readability-function-size) */
 receive(ares_socket_t fd, void *buf, size_t len, int flags,
         struct sockaddr *addr, ares_socklen_t *addrlen, void *arg)
 {

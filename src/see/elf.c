@@ -98,15 +98,12 @@ static int
 find_tables(int fd, const ElfW(Ehdr) * header, ElfW(Shdr) * symbols,
             ElfW(Shdr) * strings)
 {
-    int err = -ENOEXEC;
+    size_t i = 0;
+    int err;
 
-    for (size_t i = 0; i < header->e_shnum; i++) {
-        err = read_section(fd, header, i, symbols);
-        if (err < 0 || symbols->sh_type == SHT_SYMTAB) {
-            break;
-        }
-        err = -ENOEXEC;
-    }
+    do {
+        err = read_section(fd, header, i++, symbols);
+    } while (err == 0 && symbols->sh_type != SHT_SYMTAB);
     if (err == 0) {
         err = read_section(fd, header, symbols->sh_link, strings);
     }
@@ -123,8 +120,8 @@ int
 cel__elf_open(struct cel__elf *elf, int fd, const void *loaded)
 {
     ElfW(Ehdr) header;
-    ElfW(Shdr) symbols;
-    ElfW(Shdr) strings;
+    ElfW(Shdr) symbols = {0};
+    ElfW(Shdr) strings = {0};
 
     elf->memory = NULL;
     int err = read_at(fd, &header, sizeof(header), 0);
