@@ -37,13 +37,20 @@ probe(void)
                (commands & CEL__MEMBARRIER_REGISTER) != 0;
 }
 
+bool
+cel__latch_may_bias(void)
+{
+    (void)pthread_once(&once, probe);
+    return may_bias;
+}
+
 void
 cel__latch_init(struct cel__latch *latch)
 {
-    (void)pthread_once(&once, probe);
-    latch->owner = may_bias ? cel__worker() : NULL;
+    latch->owner = cel__latch_may_bias() ? cel__worker() : NULL;
     atomic_init(&latch->inside, false);
-    atomic_init(&latch->shared, latch->owner == NULL);
+    atomic_init(&latch->shared,
+                latch->owner == NULL ? CEL__LATCH_SHARED : CEL__LATCH_BIASED);
     atomic_init(&latch->word, false);
     atomic_init(&latch->nhungry, 0);
 }
@@ -56,14 +63,20 @@ is_weary(unsigned *spins)
     return ++*spins % SPINS == 0;
 }
 
-/* Take the owner's privilege away; the caller holds `word`. */
-static void
-share(struct cel__latch *latch)
+void
+cel__latch_announce(struct cel__latch *latch)
 {
-    unsigned spins = 0;
+    unsigned char biased = CEL__LATCH_BIASED;
 
-    atomic_store_explicit(&latch->shared, true, memory_order_seq_cst);
-    if (latch->owner == NULL) {
+    (void)atomic_compare_exchange_strong_explicit(
+        &latch->shared, &biased, CEL__LATCH_ANNOUNCED, memory_order_seq_cst,
+        memory_order_relaxed);
+}
+
+void
+cel__latch_barrier(void)
+{
+    if (!cel__latch_may_bias()) {
         return;
     }
     /* Registering costs nothing where it was done; it is not done when a
@@ -75,12 +88,33 @@ share(struct cel__latch *latch)
     if (err < 0) {
         cel__panic("membarrier() fails after all: error %d", -err);
     }
+}
+
+void
+cel__latch_await_owner(struct cel__latch *latch)
+{
+    unsigned spins = 0;
+
     /* Acquire: what the owner did inside; pairs with its release. */
     while (atomic_load_explicit(&latch->inside, memory_order_acquire)) {
         if (is_weary(&spins)) {
             sched_yield();
         }
     }
+    /* Release: whoever reads it knows that the owner has left. */
+    atomic_store_explicit(&latch->shared, CEL__LATCH_SHARED,
+                          memory_order_release);
+}
+
+/* Take the owner's privilege away; the caller holds `word`. */
+static void
+share(struct cel__latch *latch)
+{
+    if (latch->owner != NULL) {
+        cel__latch_announce(latch);
+        cel__latch_barrier();
+    }
+    cel__latch_await_owner(latch);
 }
 
 /*
@@ -124,8 +158,10 @@ cel__latch_take_shared(struct cel__latch *latch)
     if (hungry) {
         atomic_fetch_sub_explicit(&latch->nhungry, 1, memory_order_relaxed);
     }
+    /* Acquire: pairs with the release in cel__latch_await_owner(). */
     if (cel__unlikely(
-            !atomic_load_explicit(&latch->shared, memory_order_relaxed))) {
+            atomic_load_explicit(&latch->shared, memory_order_acquire) !=
+            CEL__LATCH_SHARED)) {
         share(latch);
     }
 }
