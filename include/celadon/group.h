@@ -61,7 +61,7 @@ CEL_API CEL_NODISCARD int cel_group_go_on(cel_group *group, int worker,
                                           int (*fn)(void *arg), void *arg);
 
 /**
- * As cel_group_go(), at the less busy of two workers, as cel_go_spread().
+ * As cel_group_go(), at whichever worker has time first, as cel_go_spread().
  * Does not suspend.  Returns as cel_group_go().
  */
 CEL_API CEL_NODISCARD int cel_group_go_spread(cel_group *group,

@@ -60,9 +60,15 @@ CEL_API CEL_NODISCARD int cel_go_on(cel_coro **out, int worker,
                                     void (*fn)(void *arg), void *arg);
 
 /**
- * As cel_go(), at the less busy of two workers chosen at random: whichever
- * has fewer coroutines, those that are ready counted twice; the caller's own
- * where it is one of the two and no busier.  With one worker it is cel_go().
+ * As cel_go(), at whichever worker has time first.  The coroutine lies at the
+ * caller's, which lets it begin when none of its own is ready, or after some
+ * 0.1 ms in any case; until then a worker that has nothing to do may take it.
+ * Where several lie, one that sleeps is woken for them; of many at one worker
+ * the youngest may begin first.  Where it begins it stays.  With one worker it
+ * is cel_go().
+ *
+ * Memory for its stack is taken where it begins: where there is none, it waits
+ * for it.
  *
  * Does not suspend.  Returns 0, -ENOMEM or -EPERM (not in a coroutine); on
  * error nothing was started.
@@ -76,6 +82,7 @@ typedef struct cel_worker_stats {
     uint64_t arrived;  /**< coroutines that other workers started there */
     uint64_t coros;    /**< coroutines that have not ended, its own included */
     uint64_t ready;    /**< those of them that could run at once */
+    uint64_t stolen; /**< spread coroutines that it took from other workers */
 } cel_worker_stats;
 
 /**

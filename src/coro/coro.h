@@ -12,7 +12,8 @@
  *
  * Threads: a coroutine belongs to one worker for life; all fields are the
  * worker's except `remote` and `cancel`.  Until one that another thread made
- * has arrived at its worker, they are that thread's.
+ * has arrived at its worker, they are that thread's.  One that may begin
+ * anywhere has no worker until it has begun.
  */
 #ifndef CEL_CORO_H
 #define CEL_CORO_H
@@ -54,7 +55,7 @@ enum cel__coro_remote {
 struct cel__coro {
     /* What a switch touches, one cache line. */
     void *sp;                   /* saved stack pointer while not RUNNING */
-    struct cel__worker *worker; /* whose it is */
+    struct cel__worker *worker; /* whose it is; or NULL, see sched/spread.h */
     uint8_t state;              /* enum cel__coro_state */
     bool started;               /* it has run: it left CEL__NEW for good */
     bool cancelled;             /* sticky: every park ends at once */
@@ -86,5 +87,13 @@ struct cel__coro {
     struct cel__sanitize sanitize;
     uint16_t tag; /* the embedder's */
 };
+
+/* Its worker, for who is not sure to be there.  Acquire: pairs with
+   begin() in sched/spread.c. */
+static inline struct cel__worker *
+cel__coro_worker(const struct cel__coro *coro)
+{
+    return __atomic_load_n(&coro->worker, __ATOMIC_ACQUIRE);
+}
 
 #endif

@@ -21,6 +21,7 @@
 #include "sched/gen.h"
 #include "sched/local.h"
 #include "sched/options.h"
+#include "sched/spread.h"
 #include "sched/team.h"
 #include "sched/wait.h"
 #include "sched/worker.h"
@@ -49,7 +50,8 @@ end_all(struct cel__run *run)
             (void)cel__interrupt(coro, -ECANCELED);
         }
     }
-    while (worker->nalive > 1 + run->nunstarted || !cel__team_is_over(run)) {
+    while (worker->nalive > 1 + run->nunstarted ||
+           !cel__spread_is_empty(run) || !cel__team_is_over(run)) {
         cel__park_firmly(worker, "the end of all coroutines");
     }
     /* Generators that were opened and never asked. */
@@ -223,9 +225,10 @@ cel__run_release(struct cel__coro *coro)
     cel__run_unref((struct cel_coro *)coro);
 }
 
-void
-cel__run_fill(struct cel__run *run, struct cel_coro *coro,
-              struct cel__coro *(*end)(struct cel_coro *))
+/* What is set in every coroutine of `run`, wherever it is to begin. */
+CEL__HOT void
+fill(struct cel__run *run, struct cel_coro *coro,
+     struct cel__coro *(*end)(struct cel_coro *))
 {
     cel__list_init(&coro->joiners);
     coro->refs = 1;
@@ -238,7 +241,7 @@ cel__run_make(struct cel__run *run, struct cel_coro *coro,
               struct cel__coro *(*entry)(struct cel__coro *),
               struct cel__coro *(*end)(struct cel_coro *))
 {
-    cel__run_fill(run, coro, end);
+    fill(run, coro, end);
     coro->latch.owner = run->bias;
     coro->coro.cancelled = run->ending;
     return cel__coro_init(&coro->coro, run->worker, entry, cel__run_release);
@@ -276,6 +279,24 @@ cel__run_new(struct cel__run *run,
         cel__slab_give(&run->coros, coro);
         return NULL;
     }
+    return coro;
+}
+
+__attribute__((flatten)) struct cel_coro *
+cel__run_new_elsewhere(struct cel__run *run,
+                       struct cel__coro *(*entry)(struct cel__coro *),
+                       struct cel__coro *(*end)(struct cel_coro *))
+{
+    struct cel_coro *coro = cel__slab_take_used(&run->coros);
+
+    if (coro == NULL) {
+        return NULL;
+    }
+    clean(coro);
+    fill(run, coro, end);
+    coro->coro.id = cel__coro_next_id(run->worker);
+    coro->coro.worker = NULL;
+    coro->coro.entry = entry;
     return coro;
 }
 
@@ -384,9 +405,7 @@ cel_go_spread(cel_coro **out, void (*fn)(void *arg), void *arg)
     if (run == NULL) {
         return -EPERM;
     }
-    unsigned index = cel__team_choose(run);
-    return index == run->index ? cel_go(out, fn, arg)
-                               : go_at(run, index, out, fn, arg);
+    return go_at(run, cel__team_anywhere(run), out, fn, arg);
 }
 
 __attribute__((flatten)) int

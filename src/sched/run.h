@@ -20,6 +20,7 @@
 #include "coro/coro.h"
 #include "sched/latch.h"
 
+struct cel__spread;
 struct cel__team;
 
 /*
@@ -79,15 +80,15 @@ struct cel__run {
     bool embedded;          /* it is the head of embed.c's, not of cel_run() */
 
     /* Where it is one of several workers; see sched/team.h. */
-    struct cel__team *team;   /* or NULL */
-    unsigned index;           /* which one */
-    uint16_t tag;             /* of its coroutines: index + 1 */
-    struct cel__worker *bias; /* to whom its coroutines' latches are biased:
+    struct cel__team *team;     /* or NULL */
+    unsigned index;             /* which one */
+    uint16_t tag;               /* of its coroutines: index + 1 */
+    struct cel__worker *bias;   /* to whom its coroutines' latches are biased:
                                   `worker`, or NULL where none can be */
-    struct cel__message word; /* what worker 0 has to say */
-    bool token;               /* it has one of the team's */
-    bool over;                /* no worker has any coroutine */
-    uint32_t dice;            /* for placing coroutines */
+    struct cel__message word;   /* what worker 0 has to say */
+    bool token;                 /* it has one of the team's */
+    bool over;                  /* no worker has any coroutine */
+    struct cel__spread *spread; /* what has not begun yet */
 };
 
 /*
@@ -116,10 +117,6 @@ int cel__run_make(struct cel__run *run, struct cel_coro *coro,
                   struct cel__coro *(*entry)(struct cel__coro *),
                   struct cel__coro *(*end)(struct cel_coro *));
 
-/* What is set in every coroutine of `run`, wherever it is to begin. */
-void cel__run_fill(struct cel__run *run, struct cel_coro *coro,
-                   struct cel__coro *(*end)(struct cel_coro *));
-
 /* cel_coro.coro.release. */
 void cel__run_release(struct cel__coro *coro);
 
@@ -128,6 +125,11 @@ void cel__run_release(struct cel__coro *coro);
 struct cel_coro *cel__run_new(struct cel__run *run,
                               struct cel__coro *(*entry)(struct cel__coro *),
                               struct cel__coro *(*end)(struct cel_coro *));
+
+/* The same without a worker yet: that one calls cel__coro_init(). */
+struct cel_coro *cel__run_new_elsewhere(
+    struct cel__run *run, struct cel__coro *(*entry)(struct cel__coro *),
+    struct cel__coro *(*end)(struct cel_coro *));
 
 /*
  * The function of `coro`, the current one, has returned, or will not: call

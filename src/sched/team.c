@@ -110,24 +110,19 @@ stuck(struct cel__worker *worker)
     return &worker->root;
 }
 
-/* `run`, whose worker is open, is number `index` of `team`. */
-static void
+/* `run`, whose worker is open, is number `index` of `team`.  Returns 0 or
+   -ENOMEM. */
+static int
 join_team(struct cel__run *run, struct cel__team *team, unsigned index)
 {
-    struct cel__latch latch;
-
-    cel__latch_init(&latch);
-    run->bias = run->worker;
-    if (latch.owner == NULL) {
-        run->bias = NULL;
-    }
+    run->bias = cel__latch_may_bias() ? run->worker : NULL;
     run->index = index;
     run->tag = (uint16_t)(index + 1);
-    run->dice = index + 1;
     run->token = true;
     run->worker->hooks.stuck = stuck;
     run->worker->hooks.patient = true;
     run->team = team;
+    return cel__spread_open(run);
 }
 
 static void
@@ -158,8 +153,7 @@ work(void *arg)
         report(team, err);
         return NULL;
     }
-    join_team(run, team, index);
-    report(team, 0);
+    report(team, join_team(run, team, index));
     while (!run->ending && cel__team_is_whole(team)) {
         /* Not firmly: where it is the only one in a child after fork, and has
            nothing left to do, it ends. */
@@ -219,6 +213,15 @@ await_reports(struct cel__team *team)
     return err;
 }
 
+static void
+release_team(struct cel__team *team)
+{
+    free(team->spreads);
+    free(team->mates);
+    free((void *)team->runs);
+    free(team);
+}
+
 static struct cel__team *
 make_team(size_t n)
 {
@@ -230,13 +233,14 @@ make_team(size_t n)
     }
     team->runs = cel__alloc_zeroed(n, sizeof(struct cel__run *));
     team->mates = cel__alloc_aligned(_Alignof(struct cel__mate), size);
-    if (team->runs == NULL || team->mates == NULL) {
-        free(team->mates);
-        free((void *)team->runs);
-        free(team);
+    team->spreads = cel__alloc_aligned(_Alignof(struct cel__spread),
+                                       n * sizeof(struct cel__spread));
+    if (team->runs == NULL || team->mates == NULL || team->spreads == NULL) {
+        release_team(team);
         return NULL;
     }
     memset(team->mates, 0, size);
+    memset(team->spreads, 0, n * sizeof(struct cel__spread));
     team->n = n;
     team->forks = cel__fork_count();
     (void)pthread_mutex_init(&team->lock, NULL);
@@ -254,14 +258,18 @@ cel__team_open(struct cel__run *run, const cel_options *options)
     }
     team->options = *options;
     team->runs[0] = run;
+    run->spread = &team->spreads[0];
     for (unsigned i = 1; i < team->n; i++) {
         struct cel__run *mate = &team->mates[i - 1].run;
         mate->team = team;
         mate->index = i;
+        mate->spread = &team->spreads[i];
         team->runs[i] = mate;
     }
-    join_team(run, team, 0);
-    int err = start_threads(team);
+    int err = join_team(run, team, 0);
+    if (err == 0) {
+        err = start_threads(team);
+    }
     int reported = await_reports(team);
     err = err < 0 ? err : reported;
     size_t tokens = 0;
@@ -292,65 +300,16 @@ cel__team_close(struct cel__team *team)
     }
     (void)pthread_cond_destroy(&team->reported);
     (void)pthread_mutex_destroy(&team->lock);
-    free(team->mates);
-    free((void *)team->runs);
-    free(team);
+    release_team(team);
 }
 
 /* ---- placing coroutines */
 
-/*
- * How busy a worker is: who is there or on the way, and once more who wants to
- * run.  The queue of another is as old as its last look at I/O; by now it is
- * no longer than whoever is there.
- */
-static unsigned long
-load_of(const struct cel__run *run, const struct cel__run *mine)
-{
-    const struct cel__worker *worker = run->worker;
-    const struct cel__business *business = &worker->business;
-
-    unsigned long alive = atomic_load_explicit(&business->nalive,
-                                               memory_order_relaxed);
-    /* Not after the other, or there may seem to be fewer than none. */
-    unsigned long arrived = atomic_load_explicit(&business->narrived,
-                                                 memory_order_relaxed);
-    unsigned long sent = atomic_load_explicit(&business->nplaced,
-                                              memory_order_relaxed);
-    unsigned long ready = run == mine
-                              ? cel__ring_count(&worker->ready)
-                              : atomic_load_explicit(&business->nready,
-                                                     memory_order_relaxed);
-    return alive + (sent > arrived ? sent - arrived : 0) +
-           (ready < alive ? ready : alive - 1);
-}
-
-/* A number below `n`. */
-static unsigned
-roll(struct cel__run *run, size_t n)
-{
-    run->dice = run->dice * 1664525U + 1013904223U;
-    return (unsigned)(((uint64_t)run->dice * n) >> 32);
-}
-
 unsigned
-cel__team_choose(struct cel__run *run)
+cel__team_anywhere(const struct cel__run *run)
 {
-    struct cel__team *team = run->team;
-
-    if (team == NULL || !cel__team_is_whole(team)) {
-        return run->index;
-    }
-    unsigned one = roll(run, team->n);
-    unsigned other = roll(run, team->n - 1);
-    other += other >= one;
-    if (other == run->index) {
-        other = one;
-        one = run->index;
-    }
-    return load_of(team->runs[other], run) < load_of(team->runs[one], run)
-               ? other
-               : one;
+    return run->team == NULL || !cel__team_is_whole(run->team) ? run->index
+                                                               : CEL__ANYWHERE;
 }
 
 /* At its worker: a coroutine that another one has made. */
@@ -368,10 +327,7 @@ birth_arrived(struct cel__message *message)
         cel__worker_post(worker, message);
         return;
     }
-    unsigned long arrived = atomic_load_explicit(&worker->business.narrived,
-                                                 memory_order_relaxed);
-    atomic_store_explicit(&worker->business.narrived, arrived + 1,
-                          memory_order_relaxed);
+    cel__count_one(&worker->business.narrived);
     /* Acq_rel: as in remote_wake_arrived(); whoever has cancelled it meanwhile
        has left that to us. */
     (void)atomic_fetch_and_explicit(
@@ -402,19 +358,20 @@ cel__team_new(struct cel__run *run, unsigned index, struct cel_coro **out,
     if (!cel__team_is_whole(run->team)) {
         return -ESRCH;
     }
-    struct cel_coro *coro = cel__slab_take(&run->coros);
+    struct cel_coro *coro = cel__run_new_elsewhere(run, entry, end);
     if (coro == NULL) {
         return -ENOMEM;
     }
-    cel__run_fill(run, coro, end);
-    coro->coro.id = cel__coro_next_id(run->worker);
+    *out = coro;
+    if (index == CEL__ANYWHERE) {
+        coro->latch.owner = run->bias;
+        return 0;
+    }
     coro->coro.worker = run->team->runs[index]->worker;
-    coro->coro.entry = entry;
     coro->coro.wake.fn = birth_arrived;
     /* Whoever cancels it before it has arrived sends no other message. */
     atomic_store_explicit(&coro->coro.remote, CEL__REMOTE_SENT,
                           memory_order_relaxed);
-    *out = coro;
     return 0;
 }
 
@@ -423,12 +380,14 @@ cel__team_start(struct cel__run *run, struct cel_coro *coro)
 {
     struct cel__worker *worker = coro->coro.worker;
 
+    if (worker == NULL) {
+        cel__spread_put(run, coro);
+        return;
+    }
     if (worker == run->worker) {
         cel__coro_start(&coro->coro);
         return;
     }
-    atomic_fetch_add_explicit(&worker->business.nplaced, 1,
-                              memory_order_relaxed);
     /* Relaxed: our own worker's token keeps the run from being over, and the
        message orders it before the coroutine's. */
     atomic_fetch_add_explicit(&run->team->tokens, 1, memory_order_relaxed);
@@ -486,8 +445,8 @@ cel_worker_stats_get(int worker, cel_worker_stats *stats, size_t size)
     }
     const struct cel__business *business = &run->worker->business;
     all.switches = cel__count_read(&run->worker->nswitch);
-    all.arrived = atomic_load_explicit(&business->narrived,
-                                       memory_order_relaxed);
+    all.arrived = cel__count_read(&business->narrived);
+    all.stolen = cel__count_read(&business->nstolen);
     all.coros = atomic_load_explicit(&business->nalive, memory_order_relaxed);
     all.ready = atomic_load_explicit(&business->nready, memory_order_relaxed);
     memcpy(stats, &all, size < sizeof(all) ? size : sizeof(all));

@@ -8,12 +8,14 @@
  * of our own slab, and sent as a message; there it takes a place in the run
  * queue and a stack, and stays for life.  At its end the block goes back to
  * the slab it came from.  Who joins it waits at its latch, as at any lock.
+ * One that may begin anywhere lies at its maker's until a worker takes it (see
+ * spread.h).
  *
  * The end is known by tokens.  Each worker has one, and each coroutine that
- * is on its way.  When the run is ending, a worker without coroutines gives
- * its own away; one that arrives there brings it another.  Who gives the last
- * one away knows that nothing runs any more that could make anything run, and
- * tells all.
+ * is on its way.  When the run is ending, a worker without coroutines, begun
+ * or not, gives its own away; one that arrives there brings it another.  Who
+ * gives the last one away knows that nothing runs any more that could make
+ * anything run, and tells all.
  *
  * A child after fork has but one of the threads.  Its worker goes on alone:
  * nothing can be started elsewhere, and the run ends without the others.
@@ -31,6 +33,10 @@
 #include <stddef.h>
 
 #include "sched/run.h"
+#include "sched/spread.h"
+
+/* Instead of a worker's number: whichever comes to it first. */
+#define CEL__ANYWHERE (~0U)
 
 /* One of the workers 1 … n - 1. */
 struct cel__mate {
@@ -41,12 +47,14 @@ struct cel__mate {
 /* Invariants: tokens == the workers with `token` + coroutines on their way;
    it is 0 only when the run is over. */
 struct cel__team {
-    size_t n;                /* workers */
-    struct cel__run **runs;  /* of each; the first is the caller's */
-    struct cel__mate *mates; /* the others */
-    size_t nthreads;         /* mates whose thread was started */
-    cel_options options;     /* each worker's */
-    unsigned forks;          /* cel__fork_count() when it began */
+    size_t n;                    /* workers */
+    struct cel__run **runs;      /* of each; the first is the caller's */
+    struct cel__mate *mates;     /* the others */
+    struct cel__spread *spreads; /* of each */
+    struct cel__hunt hunt;
+    size_t nthreads;     /* mates whose thread was started */
+    cel_options options; /* each worker's */
+    unsigned forks;      /* cel__fork_count() when it began */
     atomic_size_t tokens;
     pthread_mutex_t lock;    /* guards what follows */
     pthread_cond_t reported; /* nreported has changed */
@@ -75,13 +83,14 @@ void cel__team_close(struct cel__team *team);
 /* Whether all its threads are there: false in a child after fork. */
 bool cel__team_is_whole(const struct cel__team *team);
 
-/* Which worker of its team a coroutine of `run` is best started at. */
-unsigned cel__team_choose(struct cel__run *run);
+/* CEL__ANYWHERE, or the number of `run` where there are no others. */
+unsigned cel__team_anywhere(const struct cel__run *run);
 
 /*
  * As cel__run_new(), of a coroutine that is to begin at worker `index` of the
- * run's team; cel__team_start() lets it.  Until then cel__team_discard() may
- * undo it.  Returns 0, -ENOMEM, or -ESRCH (that worker is gone).
+ * run's team, or anywhere; cel__team_start() lets it.  Until then
+ * cel__team_discard() may undo it.  Returns 0, -ENOMEM, or -ESRCH (that worker
+ * is gone).
  */
 int cel__team_new(struct cel__run *run, unsigned index, struct cel_coro **out,
                   struct cel__coro *(*entry)(struct cel__coro *),

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/probe.h"
 #include "coro/switch.h"
+#include "sched/spread.h"
 #include "sched/worker.h"
 
 /* The run queue holds callbacks too, told apart by this bit. */
@@ -396,10 +397,10 @@ wake_late(struct cel__worker *me, struct cel__coro *coro)
         return;
     }
     if (me == NULL) {
-        cel__worker_post(coro->worker, message);
+        cel__worker_post(cel__coro_worker(coro), message);
     }
     else {
-        cel__worker_post_late(me, coro->worker, message);
+        cel__worker_post_late(me, cel__coro_worker(coro), message);
     }
 }
 
@@ -430,14 +431,19 @@ cel__wake(struct cel__coro *coro)
 void
 cel__cancel_late(struct cel__worker *me, struct cel__coro *coro)
 {
-    if (coro->worker == me) {
+    struct cel__worker *worker = cel__coro_worker(coro);
+
+    if (worker != NULL && worker == me) {
         coro->cancelled = true;
         (void)cel__interrupt(coro, -ECANCELED);
         return;
     }
-    /* Relaxed: the exchange of `remote` orders it. */
-    atomic_store_explicit(&coro->cancel, true, memory_order_relaxed);
-    wake_late(me, coro);
+    /* Seq_cst: for cel__spread_holds(); else the exchange of `remote` orders
+       it. */
+    atomic_store_explicit(&coro->cancel, true, memory_order_seq_cst);
+    if (worker != NULL || !cel__spread_holds(me, coro)) {
+        wake_late(me, coro);
+    }
 }
 
 void
@@ -485,6 +491,16 @@ cel__callback_queue(struct cel__worker *worker, struct cel__callback *callback)
         cel__ring_put(&worker->ready,
                       (void *)((uintptr_t)callback + CALLBACK_TAG));
     }
+}
+
+void
+cel__callback_queue_first(struct cel__worker *worker,
+                          struct cel__callback *callback)
+{
+    cel__assert(!callback->queued);
+    callback->queued = true;
+    cel__ring_put_first(&worker->ready,
+                        (void *)((uintptr_t)callback + CALLBACK_TAG));
 }
 
 void

@@ -119,9 +119,10 @@ complete(struct cel__worker *worker, struct cel__coro *coro)
     if (cel__likely(coro->bound == 0)) {
         coro->bound = CEL_FOREVER;
     }
-    /* Where another worker has made it others may look at this by now. */
+    /* Where it was made elsewhere or spread others may look at this by now.
+       Relaxed: see begin() in spread.c. */
     if (coro->worker != worker) {
-        coro->worker = worker;
+        __atomic_store_n(&coro->worker, worker, __ATOMIC_RELAXED);
     }
 }
 
@@ -316,16 +317,19 @@ cel__coro_init(struct cel__coro *coro, struct cel__worker *worker,
                struct cel__coro *(*entry)(struct cel__coro *),
                void (*release)(struct cel__coro *))
 {
-    complete(worker, coro);
+    struct cel__stackpool *pool = coro->pool != NULL ? coro->pool
+                                                     : &worker->stacks;
     int err = cel__ring_reserve(&worker->ready);
     if (err < 0) {
         return err;
     }
-    err = cel__stackpool_reserve(coro->pool);
+    err = cel__stackpool_reserve(pool);
     if (err < 0) {
         cel__ring_release(&worker->ready);
         return err;
     }
+    /* Not before: one that was spread may yet begin at another worker. */
+    complete(worker, coro);
     coro->state = CEL__NEW;
     coro->entry = entry;
     coro->release = release;
@@ -498,6 +502,9 @@ cel__worker_turn(struct cel__worker *worker)
     }
     cel__count_one(&worker->nturn);
     publish(worker);
+    if (worker->hooks.idle != NULL && cel__ring_count(&worker->ready) == 0) {
+        worker->hooks.idle(worker);
+    }
     cel_time timeout = patience(worker);
     if (timeout != 0) {
         /* See the file comment for the order of these two. */

@@ -94,20 +94,21 @@ struct cel__hooks {
     /* Nobody is ready and the poll would sleep, or, `over`, has slept.  May
        wake.  Returns whether it is only to look, and not to sleep. */
     bool (*lull)(struct cel__worker *worker, bool over);
+    /* Nothing is ready: look for something, before the poll. */
+    void (*idle)(struct cel__worker *worker);
     /* `stuck` need not be asked again: a message ends the sleep. */
     bool patient;
 };
 
 /*
- * What other threads may read of a worker's business: whoever places
- * coroutines wants to know.  Written by the owner, but for `nplaced`; relaxed
- * all of them, for nothing hangs on them.
+ * What other threads may read of a worker's business.  Written by the owner;
+ * relaxed all of them, for nothing hangs on them.
  */
 struct cel__business {
-    atomic_ulong nplaced;  /* coroutines that others have sent here */
-    atomic_ulong narrived; /* those of them that have arrived */
-    atomic_ulong nalive;   /* its own `nalive` */
-    atomic_ulong nready;   /* in the run queue at the last look at I/O */
+    cel__count narrived; /* coroutines of others that have begun here */
+    cel__count nstolen;  /* taken from others, whoever they then began at */
+    atomic_ulong nalive; /* its own `nalive` */
+    atomic_ulong nready; /* in the run queue at the last look at I/O */
 };
 
 /*
@@ -230,7 +231,7 @@ void cel__coro_discard(struct cel__coro *coro);
 /* Release worker->dead: its stack and its block. */
 void cel__coro_reap(struct cel__worker *worker);
 
-/* Put a NEW coroutine at the back of the run queue. */
+/* Put a NEW coroutine at the back of the run queue, or ahead of all. */
 static inline void
 cel__coro_start(struct cel__coro *coro)
 {
@@ -238,6 +239,15 @@ cel__coro_start(struct cel__coro *coro)
     CEL__PROBE1(spawn, coro);
     coro->state = CEL__READY;
     cel__ring_put(&coro->worker->ready, coro);
+}
+
+static inline void
+cel__coro_start_first(struct cel__coro *coro)
+{
+    cel__assert(coro->state == CEL__NEW);
+    CEL__PROBE1(spawn, coro);
+    coro->state = CEL__READY;
+    cel__ring_put_first(&coro->worker->ready, coro);
 }
 
 /*
@@ -253,6 +263,10 @@ void cel__callback_fini(struct cel__worker *worker,
 /* Queue it; harmless where it is queued already. */
 void cel__callback_queue(struct cel__worker *worker,
                          struct cel__callback *callback);
+
+/* The same ahead of all others, where it is not queued. */
+void cel__callback_queue_first(struct cel__worker *worker,
+                               struct cel__callback *callback);
 
 /* Returns 0 or -ENOMEM.  A timer in the past fires at the next poll, after
    those that are due already; also one started by another's `fire`. */

@@ -197,7 +197,7 @@ cel_group_go_spread(cel_group *group, int (*fn)(void *arg), void *arg)
     struct cel__run *run = cel__run_current();
 
     return run == NULL ? -EPERM
-                       : go_at(group, run, cel__team_choose(run), fn, arg);
+                       : go_at(group, run, cel__team_anywhere(run), fn, arg);
 }
 
 int

@@ -2,8 +2,9 @@
 /*
  * The end of a run of several workers: src/sched/team.c.
  *
- * Coroutines start others at their own worker and elsewhere, as many as
- * BUDGET allows, and end.  Each worker has a token, and so has each coroutine
+ * Coroutines start others at their own worker, elsewhere and anywhere, as many
+ * as BUDGET allows, and end.  Those that begin anywhere lie at a worker until
+ * it or one that has a token, and does not end yet, takes them.  Each worker has a token, and so has each coroutine
  * on its way; when the run is ending, a worker without coroutines gives its
  * own away, and one that arrives there brings it another.  Who gives the last
  * away tells all, and each closes when it was told.  What is shown: nobody
@@ -18,6 +19,7 @@
 byte tokens = N;
 byte alive[N];  /* coroutines at each */
 byte births[N]; /* messages to each: coroutines on their way */
+byte loose[N];  /* at each: coroutines that have not begun */
 bool token[N];
 bool ending[N];
 bool over[N];
@@ -67,6 +69,7 @@ proctype worker(byte w)
         if
         :: to == N
         :: to < N -> alive[w]++
+        :: to < N -> loose[w]++
         :: to < N ->
             to = (w + 1) % N
 #ifndef BROKEN
@@ -78,17 +81,20 @@ proctype worker(byte w)
             births[to]++
         fi
     :: alive[w] > 0 -> alive[w]--
+    :: atomic { loose[w] > 0 -> loose[w]--; alive[w]++ }
+    :: atomic { loose[(w + 1) % N] > 0 && token[w] && !ending[w] ->
+           loose[(w + 1) % N]--; loose[w]++ }
     :: w == 0 && !ending[0] ->
         /* fn has returned: tell all. */
         for (i : 0 .. N - 1) {
             ending[i] = true
         }
-    :: ending[w] && alive[w] == 0 && token[w] ->
+    :: ending[w] && alive[w] == 0 && loose[w] == 0 && token[w] ->
         token[w] = false;
         give_token(w)
     :: over[w] -> break
     od;
-    assert(alive[w] == 0 && births[w] == 0);
+    assert(alive[w] == 0 && births[w] == 0 && loose[w] == 0);
     closed[w] = true
 }
 

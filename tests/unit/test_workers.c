@@ -581,49 +581,6 @@ TEST(generators_that_nobody_asked_do_not_keep_a_run_from_its_end)
 
 /* ---- placing */
 
-static int
-spread_many(void *arg)
-{
-    enum {
-        N = 300
-    };
-    int counts[NWORKERS] = {0};
-    cel_coro *coros[N];
-    cel_worker_stats stats;
-
-    (void)arg;
-    for (int i = 0; i < N; i++) {
-        CHECK_EQ(cel_go_spread(&coros[i], sleep_until_cancelled, NULL), 0);
-        counts[coros[i]->coro.worker->run->index]++;
-    }
-    /* Who starts them is no worse than the others: it has itself as well. */
-    for (int i = 0; i < NWORKERS; i++) {
-        CHECK_GE(counts[i], N / NWORKERS / 4);
-    }
-    (void)cel_sleep(cel_after(CEL_MSEC));
-    for (int i = 0; i < N; i++) {
-        cel_cancel(coros[i]);
-    }
-    for (int i = 0; i < N; i++) {
-        join(coros[i]);
-    }
-    for (int i = 1; i < NWORKERS; i++) {
-        do {
-            (void)cel_sleep(cel_after(CEL_MSEC));
-            CHECK_EQ(cel_worker_stats_get(i, &stats, sizeof(stats)), 0);
-        } while (stats.coros > 1 || stats.arrived < (uint64_t)counts[i]);
-        CHECK_EQ(stats.arrived, counts[i]);
-        CHECK_GE(stats.switches, stats.arrived);
-        CHECK_EQ(stats.ready, 0);
-    }
-    return 0;
-}
-
-TEST(spread_coroutines_come_to_all_workers)
-{
-    run_many(spread_many);
-}
-
 static void
 note_index(void *arg)
 {

@@ -73,6 +73,25 @@ count(void *arg)
     atomic_fetch_add(&nbegun, 1);
 }
 
+/* The same where whoever takes one has no memory for it. */
+static int
+spread_some(void *arg)
+{
+    cel_coro *coros[20];
+    int n = 0;
+
+    (void)arg;
+    for (int i = 0; i < 20; i++) {
+        n += cel_go_spread(&coros[n], count, NULL) == 0;
+    }
+    for (int i = 0; i < n; i++) {
+        if (cel_join(coros[i], CEL_FOREVER) < 0) {
+            return -EIO;
+        }
+    }
+    return n >= 19 && atomic_load(&nbegun) == n ? 0 : -EIO;
+}
+
 /* What could be started is there, once; the rest was refused. */
 static int
 start_some(void *arg)
@@ -107,10 +126,14 @@ TEST(where_memory_is_short_nothing_is_lost)
         (void)snprintf(fault, sizeof(fault), "malloc:%d:ENOMEM", i);
         code = run_with_fault(fault, start_some, NWORKERS);
         CHECK(code == 0 || code == -ENOMEM);
+        code = run_with_fault(fault, spread_some, NWORKERS);
+        CHECK(code == 0 || code == -ENOMEM);
     }
     for (int i = 1; i < 12; i++) {
         (void)snprintf(fault, sizeof(fault), "mmap:%d:ENOMEM", i);
         code = run_with_fault(fault, start_some, NWORKERS);
+        CHECK(code == 0 || code == -ENOMEM);
+        code = run_with_fault(fault, spread_some, NWORKERS);
         CHECK(code == 0 || code == -ENOMEM);
     }
 }
