@@ -32,7 +32,8 @@ from bench.lib.proc import (  # noqa: E402
 
 OUT = machine.BUILD / 'bench-results'
 WARM_SECONDS = 0.1
-CELLS = [('echo', 1), ('echo', 64), ('echo', 1000), ('http', 64)]
+CELLS = [('echo', 1), ('echo', 4), ('echo', 64), ('echo', 1000),
+         ('http', 64)]
 PROGRAMS = {'echo': 'examples/echo', 'http': 'bench/http'}
 # What each server has in its environment: io_uring as it decides, and where
 # each call is a request from the first on.

@@ -16,8 +16,10 @@
 struct cel__fd;
 struct cel__loop;
 
-/* Events taken a wait: enough that a thousand busy connections need four. */
-#define CEL__EPOLL_NEVENTS 256
+/* Events taken a wait: few enough that the sockets which were received from
+   are still in the processor's caches when their coroutines answer.  With 256
+   a thousand connections on one core need 2 to 5 % more of its time. */
+#define CEL__EPOLL_NEVENTS 32
 
 struct cel__epoll {
     int epoll;

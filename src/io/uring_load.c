@@ -24,7 +24,8 @@
 
 /* Events a turn, on average, from which on calls are requests; the quarter of
    it ends that.  24: what 64 connections bring; below, no machine was seen to
-   gain by requests (bench/README.md).  CELADON_URING_EVENTS sets another. */
+   gain by requests (bench/README.md).  CELADON_URING_EVENTS sets another, of
+   which more than CEL__EPOLL_NEVENTS never come. */
 #define EVENTS 24
 
 /* Requests taken back a turn (0.7 us each), and entries looked at for them. */
