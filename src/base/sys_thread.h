@@ -7,10 +7,13 @@
 #ifndef CEL_SYS_THREAD_H
 #define CEL_SYS_THREAD_H
 
+#include <linux/futex.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/sys_call.h"
@@ -36,6 +39,45 @@ cel__sys_membarrier(int command)
 #else
     (void)command;
     return -ENOSYS;
+#endif
+}
+
+/* Whether there are the two below; elsewhere the kernel's timespec may not be
+   ours. */
+#if defined(SYS_futex) && defined(__LP64__)
+#define CEL__HAVE_FUTEX 1
+#else
+#define CEL__HAVE_FUTEX 0
+#endif
+
+/* Sleep as long as `*word` is `value`, for at most `ns` nanoseconds (negative:
+   for ever).  Returns 0, maybe for nothing, -EAGAIN (it is not), -ETIMEDOUT or
+   -EINTR.  No fault point: it serves nobody but who wakes for nothing. */
+static inline int
+cel__sys_futex_wait(const void *word, unsigned value, int64_t ns)
+{
+#if CEL__HAVE_FUTEX
+    struct timespec left = {ns / 1000000000, ns % 1000000000};
+    long n = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value,
+                     ns < 0 ? NULL : &left, NULL, 0);
+
+    return n == -1 ? -errno : 0;
+#else
+    (void)word;
+    (void)value;
+    (void)ns;
+    return -ENOSYS;
+#endif
+}
+
+/* Wake one who sleeps so. */
+static inline void
+cel__sys_futex_wake(const void *word)
+{
+#if CEL__HAVE_FUTEX
+    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+#else
+    (void)word;
 #endif
 }
 

@@ -225,6 +225,15 @@ cel__loop_hand_over(struct cel__loop *loop)
     return loop->backend != &cel__uring_backend || cel__uring_hand_over(loop);
 }
 
+bool
+cel__loop_is_idle(const struct cel__loop *loop)
+{
+    /* A ring may have to be told of what was cancelled; and an embedder's lock
+       is the backend's to let go of. */
+    return loop->narmed == 0 && loop->before_sleep == NULL &&
+           loop->backend != &cel__uring_backend;
+}
+
 void
 cel__loop_wake(struct cel__loop *loop)
 {

@@ -108,6 +108,10 @@ int cel__loop_fd(const struct cel__loop *loop);
    where it does not take it now, and a poll must try again. */
 bool cel__loop_hand_over(struct cel__loop *loop);
 
+/* Whether only cel__loop_wake() could end a poll, so that one may as well
+   sleep without. */
+bool cel__loop_is_idle(const struct cel__loop *loop);
+
 /* Let a poll that sleeps return.  Any thread. */
 void cel__loop_wake(struct cel__loop *loop);
 

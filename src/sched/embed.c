@@ -124,7 +124,7 @@ cel_embed_deadline(void)
         return CEL_AT_ONCE;
     }
     /* In this order, as in cel__worker_turn(): see worker.c. */
-    atomic_store_explicit(&worker->asleep, true, memory_order_seq_cst);
+    atomic_store_explicit(&worker->asleep, CEL__POLLING, memory_order_seq_cst);
     if (!cel__inbox_empty(&worker->inbox)) {
         return CEL_AT_ONCE;
     }

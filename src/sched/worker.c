@@ -5,8 +5,10 @@
  * Sleeping and messages: the owner sets `asleep`, then looks at the inbox,
  * then sleeps; a sender pushes, then looks at `asleep`.  Both pairs are
  * sequentially consistent, so at least one of the two sees the other, and no
- * message waits for an event of another kind.  A sender wakes the loop only
- * if it finds `asleep` set and clears it, so a burst costs one wake-up.
+ * message waits for an event of another kind.  A sender wakes the owner only
+ * if it finds `asleep` set and clears it, so a burst costs one wake-up.  Where
+ * nothing but messages can come, `asleep` is a futex: a sender that clears it
+ * before the owner is in the kernel keeps it from sleeping.
  *
  * Threads: see worker.h.
  *
@@ -221,7 +223,7 @@ static void
 after_fork(struct cel__worker *worker)
 {
     worker->forks = cel__fork_count();
-    atomic_store_explicit(&worker->asleep, false, memory_order_relaxed);
+    atomic_store_explicit(&worker->asleep, CEL__AWAKE, memory_order_relaxed);
     /* Threads that were about to send something exist no more. */
     atomic_store_explicit(&worker->senders, 0, memory_order_relaxed);
     read_inbox(worker);
@@ -494,9 +496,31 @@ take_in(struct cel__worker *worker, int err)
     }
 }
 
+/* How `worker` sleeps, as things stand. */
+static enum cel__sleep
+way_to_sleep(const struct cel__worker *worker)
+{
+    return CEL__HAVE_FUTEX && cel__loop_is_idle(&worker->loop) ? CEL__WAITING
+                                                               : CEL__POLLING;
+}
+
+/* Look at I/O, sleeping for at most `timeout` as `sleep` says.  Returns as
+   cel__loop_poll(). */
+static int
+rest(struct cel__worker *worker, enum cel__sleep sleep, cel_time timeout)
+{
+    if (timeout == 0 || sleep != CEL__WAITING) {
+        return cel__loop_poll(&worker->loop, timeout);
+    }
+    return cel__sys_futex_wait(&worker->asleep, CEL__WAITING,
+                               timeout == CEL_FOREVER ? -1 : timeout);
+}
+
 struct cel__coro *
 cel__worker_turn(struct cel__worker *worker)
 {
+    enum cel__sleep sleep = CEL__POLLING;
+
     if (cel__unlikely(worker->forks != cel__fork_count())) {
         after_fork(worker);
     }
@@ -507,15 +531,16 @@ cel__worker_turn(struct cel__worker *worker)
     }
     cel_time timeout = patience(worker);
     if (timeout != 0) {
+        sleep = way_to_sleep(worker);
         /* See the file comment for the order of these two. */
-        atomic_store_explicit(&worker->asleep, true, memory_order_seq_cst);
+        atomic_store_explicit(&worker->asleep, sleep, memory_order_seq_cst);
         if (!cel__inbox_empty(&worker->inbox)) {
             timeout = 0;
         }
         else if (cel__unlikely(expects_nothing(worker))) {
             struct cel__coro *heir = break_deadlock(worker);
             if (heir != NULL || cel__ring_count(&worker->ready) != 0) {
-                atomic_store_explicit(&worker->asleep, false,
+                atomic_store_explicit(&worker->asleep, CEL__AWAKE,
                                       memory_order_relaxed);
                 return heir;
             }
@@ -524,9 +549,9 @@ cel__worker_turn(struct cel__worker *worker)
             }
         }
     }
-    int err = cel__loop_poll(&worker->loop, timeout);
+    int err = rest(worker, sleep, timeout);
     /* Relaxed: a sender that still sees it set only wakes once too often. */
-    atomic_store_explicit(&worker->asleep, false, memory_order_relaxed);
+    atomic_store_explicit(&worker->asleep, CEL__AWAKE, memory_order_relaxed);
     worker->polled = cel__clock_ticks();
     if (worker->timers.count != 0 || timeout != 0) {
         worker->now = cel__clock_now();
@@ -538,22 +563,31 @@ cel__worker_turn(struct cel__worker *worker)
     return NULL;
 }
 
-/* Begin to send; returns whether the loop is to be woken. */
-static bool
+/* Begin to send; returns how the owner sleeps, if it is to be woken. */
+static unsigned
 deliver(struct cel__worker *worker, struct cel__message *message)
 {
     /* Relaxed: the push below orders it before the message. */
     atomic_fetch_add_explicit(&worker->senders, 1, memory_order_relaxed);
     cel__inbox_push(&worker->inbox, message);
-    return atomic_load_explicit(&worker->asleep, memory_order_seq_cst) &&
-           atomic_exchange_explicit(&worker->asleep, false,
-                                    memory_order_seq_cst);
+    unsigned sleep = atomic_load_explicit(&worker->asleep,
+                                          memory_order_seq_cst);
+    return sleep == CEL__AWAKE
+               ? CEL__AWAKE
+               : atomic_exchange_explicit(&worker->asleep, CEL__AWAKE,
+                                          memory_order_seq_cst);
 }
 
-/* The end of sending. */
+/* The end of sending to a worker that slept as `sleep` says. */
 static void
-delivered(struct cel__worker *worker)
+delivered(struct cel__worker *worker, unsigned sleep)
 {
+    if (sleep == CEL__WAITING) {
+        cel__sys_futex_wake(&worker->asleep);
+    }
+    else if (sleep == CEL__POLLING) {
+        cel__loop_wake(&worker->loop);
+    }
     /* Release: the last access, see cel__worker_close(). */
     atomic_fetch_sub_explicit(&worker->senders, 1, memory_order_release);
 }
@@ -561,10 +595,7 @@ delivered(struct cel__worker *worker)
 void
 cel__worker_post(struct cel__worker *worker, struct cel__message *message)
 {
-    if (deliver(worker, message)) {
-        cel__loop_wake(&worker->loop);
-    }
-    delivered(worker);
+    delivered(worker, deliver(worker, message));
 }
 
 void
@@ -574,19 +605,22 @@ cel__worker_post_quietly(struct cel__worker *worker,
     /* As deliver(). */
     atomic_fetch_add_explicit(&worker->senders, 1, memory_order_relaxed);
     cel__inbox_push(&worker->inbox, message);
-    delivered(worker);
+    delivered(worker, CEL__AWAKE);
 }
 
 void
 cel__worker_post_late(struct cel__worker *me, struct cel__worker *worker,
                       struct cel__message *message)
 {
-    if (deliver(worker, message)) {
+    unsigned sleep = deliver(worker, message);
+
+    if (sleep != CEL__AWAKE) {
         cel__worker_settle(me);
         me->owed = worker;
+        me->owed_sleep = sleep;
     }
     else {
-        delivered(worker);
+        delivered(worker, CEL__AWAKE);
     }
 }
 
@@ -597,7 +631,6 @@ cel__worker_settle(struct cel__worker *me)
 
     if (worker != NULL) {
         me->owed = NULL;
-        cel__loop_wake(&worker->loop);
-        delivered(worker);
+        delivered(worker, me->owed_sleep);
     }
 }

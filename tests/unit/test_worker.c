@@ -441,6 +441,39 @@ TEST(no_message_of_a_storm_is_lost)
     run(receive_letters);
 }
 
+static void
+receive_a_byte(void *arg)
+{
+    const int *fds = arg;
+    char byte;
+    struct cel__op op = {.code = CEL__OP_RECV, .fd = fds[0], .len = 1};
+
+    op.buf = &byte;
+    CHECK_EQ(cel__op_await(cel__worker(), &op, CEL_FOREVER, "recv"), 1);
+}
+
+/* Who awaits nothing else sleeps in another way. */
+static int
+receive_letters_beside_io(void *arg)
+{
+    int fds[2];
+
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    cel_coro *coro = go(receive_a_byte, fds);
+    CHECK_EQ(cel_yield(), 0);
+    receive_letters(arg);
+    CHECK_EQ(send(fds[1], "x", 1, 0), 1);
+    join(coro);
+    close(fds[0]);
+    close(fds[1]);
+    return 0;
+}
+
+TEST(no_message_of_a_storm_is_lost_beside_io)
+{
+    run(receive_letters_beside_io);
+}
+
 static _Atomic int balance[THREADS];
 static _Atomic int nfinished;
 static struct cel__coro *guards[THREADS];
