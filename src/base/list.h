@@ -58,20 +58,6 @@ cel__list_remove(struct cel__link *link)
     link->prev = link;
 }
 
-/* Make `to`, which is not a list yet, the list that `from` was; `from` becomes
-   empty. */
-static inline void
-cel__list_move(struct cel__link *to, struct cel__link *from)
-{
-    cel__list_init(to);
-    if (!cel__list_empty(from)) {
-        *to = *from;
-        to->next->prev = to;
-        to->prev->next = to;
-        cel__list_init(from);
-    }
-}
-
 /* The first element of `list`, or NULL. */
 static inline struct cel__link *
 cel__list_first(const struct cel__link *list)

@@ -43,54 +43,15 @@
  * Bytes in and out.
  */
 
-static inline ssize_t
-cel__sys_read(int fd, void *buf, size_t len)
-{
-    ssize_t n;
-
-    CEL__SYS(n, read, (fd, buf, len));
-    return n;
-}
-
-static inline ssize_t
-cel__sys_write(int fd, const void *buf, size_t len)
-{
-    ssize_t n;
-
-    CEL__SYS(n, write, (fd, buf, len));
-    return n;
-}
-
-static inline ssize_t
-cel__sys_readv(int fd, const struct iovec *iov, int count)
-{
-    ssize_t n;
-
-    CEL__SYS(n, readv, (fd, iov, count));
-    return n;
-}
-
-static inline ssize_t
-cel__sys_writev(int fd, const struct iovec *iov, int count)
-{
-    ssize_t n;
-
-    CEL__SYS(n, writev, (fd, iov, count));
-    return n;
-}
+CEL__SYS_WRAP(ssize_t, read, (int fd, void *buf, size_t len), (fd, buf, len))
+CEL__SYS_WRAP(ssize_t, write, (int fd, const void *buf, size_t len),
+              (fd, buf, len))
 
 /*
  * Descriptors.
  */
 
-static inline int
-cel__sys_open(const char *path, int flags)
-{
-    int fd;
-
-    CEL__SYS(fd, open, (path, flags));
-    return fd;
-}
+CEL__SYS_WRAP(int, open, (const char *path, int flags), (path, flags))
 
 /* The descriptor is gone even where the call says that it was interrupted,
    and with a fault due. */
@@ -103,23 +64,8 @@ cel__sys_close(int fd)
     return fault != 0 ? -fault : err;
 }
 
-static inline int
-cel__sys_fcntl(int fd, int command, long arg)
-{
-    int n;
-
-    CEL__SYS(n, fcntl, (fd, command, arg));
-    return n;
-}
-
-static inline int
-cel__sys_pipe2(int fds[2], int flags)
-{
-    int err;
-
-    CEL__SYS(err, pipe2, (fds, flags));
-    return err;
-}
+CEL__SYS_WRAP(int, fcntl, (int fd, int command, long arg), (fd, command, arg))
+CEL__SYS_WRAP(int, pipe2, (int fds[2], int flags), (fds, flags))
 
 static inline int
 cel__sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
@@ -143,14 +89,8 @@ cel__sys_ppoll(struct pollfd *fds, nfds_t count,
 
 #if CEL__HAVE_EPOLL
 
-static inline ssize_t
-cel__sys_sendfile(int out, int in, off_t *offset, size_t len)
-{
-    ssize_t n;
-
-    CEL__SYS(n, sendfile, (out, in, offset, len));
-    return n;
-}
+CEL__SYS_WRAP(ssize_t, sendfile, (int out, int in, off_t *offset, size_t len),
+              (out, in, offset, len))
 
 /* The same, without SIGPIPE where the peer is gone. */
 static inline ssize_t
@@ -171,32 +111,11 @@ cel__sys_sendfile_quietly(int out, int in, off_t *offset, size_t len)
     return n;
 }
 
-static inline int
-cel__sys_eventfd(unsigned value, int flags)
-{
-    int fd;
-
-    CEL__SYS(fd, eventfd, (value, flags));
-    return fd;
-}
-
-static inline int
-cel__sys_epoll_create1(int flags)
-{
-    int fd;
-
-    CEL__SYS(fd, epoll_create1, (flags));
-    return fd;
-}
-
-static inline int
-cel__sys_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
-{
-    int err;
-
-    CEL__SYS(err, epoll_ctl, (epoll, op, fd, event));
-    return err;
-}
+CEL__SYS_WRAP(int, eventfd, (unsigned value, int flags), (value, flags))
+CEL__SYS_WRAP(int, epoll_create1, (int flags), (flags))
+CEL__SYS_WRAP(int, epoll_ctl,
+              (int epoll, int op, int fd, struct epoll_event *event),
+              (epoll, op, fd, event))
 
 static inline int
 cel__sys_epoll_wait(int epoll, struct epoll_event *events, int room,

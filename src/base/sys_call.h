@@ -42,4 +42,13 @@ cel__errno_restore(int kept)
         CEL__SYS_ONCE(n, fn, args);                                           \
     } while ((n) == -EINTR)
 
+/* Define cel__sys_NAME(), which is NAME() by that: most system calls. */
+#define CEL__SYS_WRAP(type, name, parameters, args)                           \
+    static inline type cel__sys_##name parameters                             \
+    {                                                                         \
+        type n;                                                               \
+        CEL__SYS(n, name, args);                                              \
+        return n;                                                             \
+    }
+
 #endif

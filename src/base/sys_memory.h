@@ -40,33 +40,14 @@ cel__sys_munmap(void *address, size_t len)
     return munmap(address, len) == -1 ? -errno : 0;
 }
 
-static inline int
-cel__sys_mprotect(void *address, size_t len, int prot)
-{
-    int err;
-
-    CEL__SYS(err, mprotect, (address, len, prot));
-    return err;
-}
-
-static inline int
-cel__sys_madvise(void *address, size_t len, int advice)
-{
-    int err;
-
-    CEL__SYS(err, madvise, (address, len, advice));
-    return err;
-}
+CEL__SYS_WRAP(int, mprotect, (void *address, size_t len, int prot),
+              (address, len, prot))
+CEL__SYS_WRAP(int, madvise, (void *address, size_t len, int advice),
+              (address, len, advice))
 
 /* Sets bit 0 of pages[i] for each page that is there. */
-static inline int
-cel__sys_mincore(void *address, size_t len, unsigned char *pages)
-{
-    int err;
-
-    CEL__SYS(err, mincore, (address, len, pages));
-    return err;
-}
+CEL__SYS_WRAP(int, mincore, (void *address, size_t len, unsigned char *pages),
+              (address, len, pages))
 
 /* What /proc/PID/maps is to call this memory.  Returns -EINVAL where the
    kernel does not do that. */
@@ -79,23 +60,11 @@ cel__sys_name_memory(void *address, size_t len, const char *name)
     return err == -1 ? -errno : 0;
 }
 
-static inline int
-cel__sys_sigaction(int signal, const struct sigaction *action,
-                   struct sigaction *old)
-{
-    int err;
-
-    CEL__SYS(err, sigaction, (signal, action, old));
-    return err;
-}
-
-static inline int
-cel__sys_sigaltstack(const stack_t *stack, stack_t *old)
-{
-    int err;
-
-    CEL__SYS(err, sigaltstack, (stack, old));
-    return err;
-}
+CEL__SYS_WRAP(int, sigaction,
+              (int signal, const struct sigaction *action,
+               struct sigaction *old),
+              (signal, action, old))
+CEL__SYS_WRAP(int, sigaltstack, (const stack_t *stack, stack_t *old),
+              (stack, old))
 
 #endif

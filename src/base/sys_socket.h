@@ -12,50 +12,18 @@
 
 #include "base/sys_call.h"
 
-static inline int
-cel__sys_socket(int domain, int type, int protocol)
-{
-    int fd;
-
-    CEL__SYS(fd, socket, (domain, type, protocol));
-    return fd;
-}
-
-static inline int
-cel__sys_socketpair(int domain, int type, int protocol, int fds[2])
-{
-    int err;
-
-    CEL__SYS(err, socketpair, (domain, type, protocol, fds));
-    return err;
-}
-
-static inline int
-cel__sys_bind(int fd, const struct sockaddr *addr, socklen_t addrlen)
-{
-    int err;
-
-    CEL__SYS(err, bind, (fd, addr, addrlen));
-    return err;
-}
-
-static inline int
-cel__sys_listen(int fd, int backlog)
-{
-    int err;
-
-    CEL__SYS(err, listen, (fd, backlog));
-    return err;
-}
-
-static inline int
-cel__sys_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
-{
-    int conn;
-
-    CEL__SYS(conn, accept4, (fd, addr, addrlen, flags));
-    return conn;
-}
+CEL__SYS_WRAP(int, socket, (int domain, int type, int protocol),
+              (domain, type, protocol))
+CEL__SYS_WRAP(int, socketpair,
+              (int domain, int type, int protocol, int fds[2]),
+              (domain, type, protocol, fds))
+CEL__SYS_WRAP(int, bind,
+              (int fd, const struct sockaddr *addr, socklen_t addrlen),
+              (fd, addr, addrlen))
+CEL__SYS_WRAP(int, listen, (int fd, int backlog), (fd, backlog))
+CEL__SYS_WRAP(int, accept4,
+              (int fd, struct sockaddr *addr, socklen_t *addrlen, int flags),
+              (fd, addr, addrlen, flags))
 
 /* An interrupted connect goes on in the background, as a non-blocking one
    does; calling it again would give EALREADY. */
@@ -71,107 +39,21 @@ cel__sys_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
     return err == -EINTR || err == EINTR ? -EINPROGRESS : err;
 }
 
-static inline int
-cel__sys_shutdown(int fd, int how)
-{
-    int err;
-
-    CEL__SYS(err, shutdown, (fd, how));
-    return err;
-}
-
-static inline int
-cel__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
-{
-    int err;
-
-    CEL__SYS(err, getsockopt, (fd, level, name, value, len));
-    return err;
-}
-
-static inline int
-cel__sys_setsockopt(int fd, int level, int name, const void *value,
-                    socklen_t len)
-{
-    int err;
-
-    CEL__SYS(err, setsockopt, (fd, level, name, value, len));
-    return err;
-}
-
-static inline int
-cel__sys_getsockname(int fd, struct sockaddr *addr, socklen_t *addrlen)
-{
-    int err;
-
-    CEL__SYS(err, getsockname, (fd, addr, addrlen));
-    return err;
-}
-
-static inline int
-cel__sys_getpeername(int fd, struct sockaddr *addr, socklen_t *addrlen)
-{
-    int err;
-
-    CEL__SYS(err, getpeername, (fd, addr, addrlen));
-    return err;
-}
-
-static inline ssize_t
-cel__sys_recv(int fd, void *buf, size_t len, int flags)
-{
-    ssize_t n;
-
-    CEL__SYS(n, recv, (fd, buf, len, flags));
-    return n;
-}
-
-static inline ssize_t
-cel__sys_send(int fd, const void *buf, size_t len, int flags)
-{
-    ssize_t n;
-
-    CEL__SYS(n, send, (fd, buf, len, flags));
-    return n;
-}
-
-static inline ssize_t
-cel__sys_recvfrom(int fd, void *buf, size_t len, int flags,
-                  struct sockaddr *addr, socklen_t *addrlen)
-{
-    ssize_t n;
-
-    CEL__SYS(n, recvfrom, (fd, buf, len, flags, addr, addrlen));
-    return n;
-}
-
-static inline ssize_t
-cel__sys_sendto(int fd, const void *buf, size_t len, int flags,
-                const struct sockaddr *addr, socklen_t addrlen)
-{
-    ssize_t n;
-
-    CEL__SYS(n, sendto, (fd, buf, len, flags, addr, addrlen));
-    return n;
-}
-
-static inline ssize_t
-cel__sys_recvmsg(int fd, struct msghdr *msg, int flags)
-{
-    ssize_t n;
-
-    CEL__SYS(n, recvmsg, (fd, msg, flags));
-    return n;
-}
-
-static inline ssize_t
-cel__sys_sendmsg(int fd, const struct msghdr *msg, int flags)
-{
-    ssize_t n;
-
-    CEL__SYS(n, sendmsg, (fd, msg, flags));
-    return n;
-}
+CEL__SYS_WRAP(int, shutdown, (int fd, int how), (fd, how))
+CEL__SYS_WRAP(int, getsockopt,
+              (int fd, int level, int name, void *value, socklen_t *len),
+              (fd, level, name, value, len))
+CEL__SYS_WRAP(int, setsockopt,
+              (int fd, int level, int name, const void *value, socklen_t len),
+              (fd, level, name, value, len))
+CEL__SYS_WRAP(ssize_t, recv, (int fd, void *buf, size_t len, int flags),
+              (fd, buf, len, flags))
+CEL__SYS_WRAP(ssize_t, send, (int fd, const void *buf, size_t len, int flags),
+              (fd, buf, len, flags))
+CEL__SYS_WRAP(ssize_t, recvmsg, (int fd, struct msghdr *msg, int flags),
+              (fd, msg, flags))
+CEL__SYS_WRAP(ssize_t, sendmsg, (int fd, const struct msghdr *msg, int flags),
+              (fd, msg, flags))
 
 /* At most 1024 messages a call, and none is waited for. */
 static inline ssize_t

@@ -13,7 +13,7 @@
  *
  * A coroutine whose calls never have to wait yields every CEL__BUDGET calls.
  *
- * Threads: the owner's, but for cel__worker_post() and cel__worker_wake().
+ * Threads: the owner's, but for cel__worker_post().
  *
  * Tests: unit/test_worker.c, unit/test_wait.c
  */
