@@ -85,14 +85,15 @@ CEL_API CEL_NODISCARD int cel_join(cel_coro *coro, cel_time deadline);
 
 /**
  * Cancel `coro`: the call in which it is suspended, and every later one that
- * would suspend, returns -ECANCELED, so that it can clean up and end.  Does
- * not suspend and does not wait for the end: see cel_join().  From any thread,
- * as long as nobody has joined it; from another than its run's it is cancelled
- * soon.
+ * would suspend, returns -ECANCELED, so that it can clean up and end; where
+ * that has to wait, see cel_scope_shield().  Does not suspend and does not
+ * wait for the end: see cel_join().  From any thread, as long as nobody has
+ * joined it; from another than its run's it is cancelled soon.
  */
 CEL_API void cel_cancel(cel_coro *coro);
 
-/** Whether the calling coroutine was cancelled.  Does not suspend. */
+/** Whether the calling coroutine was cancelled; not within a shield, see
+ * cel_scope_shield().  Does not suspend. */
 CEL_API int cel_cancelled(void);
 
 /**

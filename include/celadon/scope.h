@@ -9,7 +9,15 @@
  *     if (cel_scope_leave(&scope) == -ETIMEDOUT) { ... }
  *
  * Scopes nest; the earliest deadline counts.  A call that is ended by a scope
- * returns -ETIMEDOUT as if the deadline had been its own.
+ * returns -ETIMEDOUT as if the deadline had been its own.  A scope that is not
+ * left bounds its coroutine to its end: leave it on every path.
+ *
+ * A scope may shield, too, from being cancelled and from the scopes around it,
+ * for what has to be done in the end and has to wait for something:
+ *
+ *     cel_scope_shield(&scope, cel_after(CEL_SEC));
+ *     say_goodbye();               // also where the coroutine was cancelled
+ *     cel_scope_leave(&scope);
  *
  * Threads: in a coroutine; a scope is its coroutine's own.
  */
@@ -32,6 +40,16 @@ typedef struct cel_scope {
  * `deadline`.  Does not suspend.  Returns 0, or -EPERM (not in a coroutine).
  */
 CEL_API int cel_scope_enter(cel_scope *scope, cel_time deadline);
+
+/**
+ * As cel_scope_enter(), and until `scope` is left nothing from outside ends a
+ * call: neither a cancel, be it from before, from meanwhile or the end of the
+ * run, nor the deadline of a scope around this one.  It counts again once
+ * `scope` is left.  Does not suspend.  Returns 0, -EINVAL (`deadline` is
+ * CEL_FOREVER: somebody may wait for the end) or -EPERM (not in a coroutine).
+ */
+CEL_API CEL_NODISCARD int cel_scope_shield(cel_scope *scope,
+                                           cel_time deadline);
 
 /**
  * Leave `scope`, the one entered last.  Does not suspend.  Returns 0, or

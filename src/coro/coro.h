@@ -47,6 +47,12 @@ enum cel__coro_remote {
     CEL__REMOTE_LAST = 2  /* and releases the coroutine when it arrives */
 };
 
+/* Whether what would cancel a coroutine is kept from it, see scope.h. */
+enum cel__coro_shield {
+    CEL__SHIELD_UP = 1, /* it is, until the scope is left */
+    CEL__SHIELD_HIT = 2 /* and there was something */
+};
+
 /*
  * Invariants: worker->current is the one RUNNING coroutine of its worker;
  * a READY one is in worker->ready exactly once, no other is in it;
@@ -84,6 +90,7 @@ struct cel__coro {
     atomic_bool cancel;  /* `wake` is to cancel it as well; any thread */
     bool bounded;        /* a park was ended by `bound` */
     bool timed;          /* it is parked with a deadline */
+    uint8_t shield;      /* enum cel__coro_shield */
     struct cel__sanitize sanitize;
     uint16_t tag; /* the embedder's */
 };

@@ -46,8 +46,7 @@ end_all(struct cel__run *run)
          link = link->next) {
         struct cel__coro *coro = cel__container(link, struct cel__coro, all);
         if (coro != &worker->root) {
-            coro->cancelled = true;
-            (void)cel__interrupt(coro, -ECANCELED);
+            (void)cel__cancel_here(coro);
         }
     }
     while (worker->nalive > 1 + run->nunstarted ||

@@ -343,6 +343,17 @@ cel__interrupt(struct cel__coro *coro, int code)
     return true;
 }
 
+bool
+cel__cancel_here(struct cel__coro *coro)
+{
+    if (coro->shield != 0) {
+        coro->shield |= CEL__SHIELD_HIT;
+        return false;
+    }
+    coro->cancelled = true;
+    return cel__interrupt(coro, -ECANCELED);
+}
+
 /* In the coroutine's worker: the wake-up that another thread sent. */
 static void
 remote_wake_arrived(struct cel__message *message)
@@ -360,11 +371,9 @@ remote_wake_arrived(struct cel__message *message)
         return;
     }
     /* Relaxed: the exchange above orders it. */
-    if (atomic_load_explicit(&coro->cancel, memory_order_relaxed)) {
-        coro->cancelled = true;
-        if (cel__interrupt(coro, -ECANCELED)) {
-            return;
-        }
+    if (atomic_load_explicit(&coro->cancel, memory_order_relaxed) &&
+        cel__cancel_here(coro)) {
+        return;
     }
     if (coro->state == CEL__PARKED) {
         make_ready(coro->worker, coro, 0);
@@ -434,8 +443,7 @@ cel__cancel_late(struct cel__worker *me, struct cel__coro *coro)
     struct cel__worker *worker = cel__coro_worker(coro);
 
     if (worker != NULL && worker == me) {
-        coro->cancelled = true;
-        (void)cel__interrupt(coro, -ECANCELED);
+        (void)cel__cancel_here(coro);
         return;
     }
     /* Seq_cst: for cel__spread_holds(); else the exchange of `remote` orders

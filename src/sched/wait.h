@@ -115,6 +115,10 @@ void cel__wake_late(struct cel__worker *me, struct cel__coro *coro);
  */
 void cel__cancel(struct cel__coro *coro);
 
+/* The same on its worker.  Returns whether a park was ended: where `coro` is
+   shielded it is cancelled later. */
+bool cel__cancel_here(struct cel__coro *coro);
+
 /* The same under a latch, as cel__wake_late(). */
 void cel__cancel_late(struct cel__worker *me, struct cel__coro *coro);
 

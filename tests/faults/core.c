@@ -109,6 +109,8 @@ SCENARIO(scope)
     int left = CALL(cel_scope_leave, &inner);
     MUST(left == (err == -ETIMEDOUT ? -ETIMEDOUT : 0));
     MUST(CALL(cel_scope_leave, &outer) == 0);
+    MUST(CALL(cel_scope_shield, &inner, soon()) == 0);
+    MUST(CALL(cel_scope_leave, &inner) == 0);
 }
 
 static void
