@@ -36,13 +36,14 @@ end(cel_process *process, int (*kill)(cel_process *process, int signal))
     MUST(kill(process, SIGKILL) == 0 || kill(process, SIGKILL) == 0);
 }
 
-/* Its input and output are pipes: it says what it is told. */
-static void
+/* Its input and output are pipes: it says what it is told.  Returns what it
+   says it to, which is closed when it has ended, or it would die of that. */
+static int
 echo(cel_process *process)
 {
     char bytes[8];
     int in = CALL(cel_process_fd, process, 0);
-    int out = CALL(cel_process_fd, process, 1);
+    int out = CALL(cel_process_take_fd, process, 1);
 
     MUST(CALL(cel_process_fd, process, 2) == -EBADF);
     if (CALL(cel_pipe_write, in, "hello", 5, soon()) == 5 &&
@@ -50,6 +51,7 @@ echo(cel_process *process)
         MUST(memcmp(bytes, "hello", 5) == 0);
     }
     DO(cel_process_close_fd, process, 0);
+    return out;
 }
 
 SCENARIO(process)
@@ -70,8 +72,9 @@ SCENARIO(process)
     options.nkeep = 1;
     if (CALL(cel_process_spawn, &process, cat, &options) == 0) {
         MUST(CALL(cel_process_pid, process) > 0);
-        echo(process);
+        int out = echo(process);
         MUST(await(process) == 0);
+        (void)CALL(cel_close, out);
         MUST(CALL(cel_process_kill, process, 0) == -ESRCH);
         DO(cel_process_close, process);
     }
