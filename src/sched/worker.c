@@ -123,9 +123,7 @@ complete(struct cel__worker *worker, struct cel__coro *coro)
     }
     /* Where it was made elsewhere or spread others may look at this by now.
        Relaxed: see begin() in spread.c. */
-    if (coro->worker != worker) {
-        __atomic_store_n(&coro->worker, worker, __ATOMIC_RELAXED);
-    }
+    __atomic_store_n(&coro->worker, worker, __ATOMIC_RELAXED);
 }
 
 CEL__HOT void
