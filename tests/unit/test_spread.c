@@ -454,7 +454,8 @@ TEST(what_was_spread_at_random_has_ended_when_the_run_has)
     for (int i = 0; i == 0 || cel_now() < finish; i++) {
         /* Short ones, too: the end is where things meet. */
         struct job job = {seed + (uint64_t)i * 7919,
-                          cel_after((i % 4) * 3 * CEL_MSEC), false, 0};
+                          cel_after((cel_time)(i % 4) * 3 * CEL_MSEC), false,
+                          0};
         atomic_store(&nstarted, 0);
         atomic_store(&nfinished, 0);
         CHECK_EQ(run_on(2 + i % 3, live_for_a_while, &job), 0);
