@@ -8,6 +8,7 @@
 #define CEL_SYS_THREAD_H
 
 #include <linux/futex.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -105,6 +106,16 @@ cel__sys_thread_kill(pid_t thread, int signal)
     (void)signal;
     return -ENOSYS;
 #endif
+}
+
+/* Start a thread that calls `fn(arg)`.  Returns 0 or a negative errno. */
+static inline int
+cel__sys_thread(pthread_t *thread, const pthread_attr_t *attr,
+                void *(*fn)(void *arg), void *arg)
+{
+    int err = cel__fault("pthread_create");
+
+    return -(err != 0 ? err : pthread_create(thread, attr, fn, arg));
 }
 
 /* How many processors this thread may run on, at least 1. */

@@ -29,7 +29,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/fault.h"
+#include "base/sys_thread.h"
 #include "sched/worker.h"
 
 /* As gevent's.  Calls that block wait for others, so it is no matter of
@@ -218,21 +218,17 @@ start_thread(void)
     pthread_t thread;
     pthread_attr_t attr;
 
-    int err = cel__fault("pthread_create");
-    if (err != 0) {
-        return -err;
-    }
-    err = pthread_attr_init(&attr);
+    int err = pthread_attr_init(&attr);
     if (err != 0) {
         return -err;
     }
     (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-    err = pthread_create(&thread, &attr, serve, NULL);
+    err = cel__sys_thread(&thread, &attr, serve, NULL);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     (void)pthread_attr_destroy(&attr);
-    return -err;
+    return err;
 }
 
 /* Under the lock, which is let go meanwhile: see that those who wait suffice

@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/fork.h"
+#include "base/sys_thread.h"
 #include "celadon/workers.h"
 #include "sched/wait.h"
 #include "sched/worker.h"
@@ -190,14 +191,11 @@ start_threads(struct cel__team *team)
     block_signals(&old);
     for (size_t i = 0; i + 1 < team->n && err == 0; i++) {
         struct cel__mate *mate = &team->mates[i];
-        err = cel__fault("pthread_create");
-        if (err == 0) {
-            err = pthread_create(&mate->thread, NULL, work, &mate->run);
-        }
+        err = cel__sys_thread(&mate->thread, NULL, work, &mate->run);
         team->nthreads += err == 0;
     }
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return -err;
+    return err;
 }
 
 /* Wait until each thread has opened its worker, or failed to. */

@@ -326,7 +326,7 @@ start_thread(void)
     (void)pthread_condattr_destroy(&monotonic);
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-    int err = -pthread_create(&thread, NULL, watch, NULL);
+    int err = cel__sys_thread(&thread, NULL, watch, NULL);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     runs = err == 0;
     stops = false;
