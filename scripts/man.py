@@ -267,9 +267,9 @@ def errors_of(call, header, base):
     own = tables(call.contract)
     text = " ".join(call.contract.split())
     codes = set(re.findall(r"-(E[A-Z0-9]+)\b", text))
-    codes -= set(re.findall(r"never -(E[A-Z0-9]+)", text))
     if re.search(r"as (for all|above)\b", text):
         codes |= set(re.findall(r"-(E[A-Z0-9]+)", said))
+    codes -= set(re.findall(r"never -(E[A-Z0-9]+)", text))
     found = {}
     for code in sorted(codes):
         here = re.search(rf"-{code} \(((?:[^()]|\([^()]*\))+)\)", text)

@@ -21,9 +21,8 @@
  *   -ETIMEDOUT   `deadline` passed first; one attempt is made in any case
  *   -ECANCELED   the coroutine was cancelled, or cel_close() closed the
  *                descriptor under it
- *   -EDEADLK     nothing is left that could ever end the wait
  *   -ENOMEM      no memory to wait with
- * "as for all" below means these five.  After an error the call has had no
+ * "as for all" below means these four.  After an error the call has had no
  * effect.  No call here raises SIGPIPE, save cel_write() (see there).
  *
  * Threads: any that runs coroutines; a descriptor may be used by several, but
@@ -111,8 +110,8 @@ CEL_API CEL_NODISCARD int cel_udp(const struct sockaddr *addr,
 
 /**
  * Make a datagram socket (UDP, or unix) whose peer is `addr`: cel_send()
- * sends there, and cel_recv() receives what comes from there alone.  Of a
- * peer that is not there a later call may say -ECONNREFUSED.
+ * sends there, and cel_recv() receives what comes from there alone.  A
+ * later call may tell that the peer is not there, as connect(2).
  *
  * Does not suspend.  Returns the descriptor, -EPERM (the thread runs no
  * coroutines), or as socket(2) and connect(2).
@@ -146,13 +145,13 @@ CEL_API CEL_NODISCARD int cel_own(int fd);
 
 /**
  * Give `fd` back: this thread forgets all about it.  Calls that wait for it
- * return -ECANCELED.  It stays open and non-blocking.  Does not suspend.
+ * are cancelled.  It stays open and non-blocking.  Does not suspend.
  */
 CEL_API void cel_disown(int fd);
 
 /**
- * Close `fd`, owned or not.  Calls that wait for it return -ECANCELED, and
- * never meet the number's next owner.
+ * Close `fd`, owned or not.  Calls that wait for it are cancelled, and never
+ * meet the number's next owner.
  *
  * Does not suspend.  Returns as close(2), but never -EINTR; `fd` is closed in
  * any case but -EBADF.
@@ -226,7 +225,7 @@ CEL_API CEL_NODISCARD ssize_t cel_send_all(int fd, const void *buf, size_t len,
  *
  * Suspends until there is one or `deadline`; may suspend even so.  `addr` and
  * `addrlen` as recvfrom(2); both may be NULL.  A longer one is cut.  Returns
- * as cel_recv().
+ * its size, or a negative errno: as for all, and as recvfrom(2).
  */
 CEL_API CEL_NODISCARD ssize_t cel_recvfrom(int fd, void *buf, size_t len,
                                            struct sockaddr *addr,

@@ -42,7 +42,6 @@ extern "C" {
  *   -EPERM       the thread runs no coroutines
  *   -ETIMEDOUT   `deadline` passed first; one attempt is made in any case
  *   -ECANCELED   the coroutine was cancelled, or cel_close() closed `fd`
- *   -EDEADLK     nothing is left that could ever end the wait
  *   -ENOMEM      no memory to wait with
  *   others       as write(2)
  */

@@ -95,7 +95,7 @@ CEL_API CEL_NODISCARD int cel_stream_open_over(cel_stream **out,
  *
  * Suspends if there is something to send.  Returns 0, or why something was
  * not sent, or else what closing came to: as for all, as cel_stream_flush(),
- * and as cel_close().
+ * and as close(2).
  */
 CEL_API int cel_stream_close(cel_stream *stream, cel_time deadline);
 
@@ -109,7 +109,7 @@ CEL_API int cel_stream_close(cel_stream *stream, cel_time deadline);
  *
  * Suspends until there is something, the end, or `deadline`; may suspend even
  * so.  Returns how many, 0 at the end, or a negative errno: as for all, and
- * as cel_recv().
+ * as recv(2).
  */
 CEL_API CEL_NODISCARD ssize_t cel_stream_read(cel_stream *stream, void *buf,
                                               size_t len, cel_time deadline);
@@ -121,7 +121,7 @@ CEL_API CEL_NODISCARD ssize_t cel_stream_read(cel_stream *stream, void *buf,
  * Returns `len`; or fewer, which are in `buf`, where the stream ends after
  * them (0: there was nothing) or, where there is no memory to keep them for
  * the next call, an error came; or a negative errno: as for all, and as
- * cel_recv(), and then nothing was taken.
+ * recv(2), and then nothing was taken.
  */
 CEL_API CEL_NODISCARD ssize_t cel_stream_read_all(cel_stream *stream,
                                                   void *buf, size_t len,
@@ -137,7 +137,7 @@ CEL_API CEL_NODISCARD ssize_t cel_stream_read_all(cel_stream *stream,
  * then nothing was taken:
  *   -EMSGSIZE    `size` bytes and more, and `end` is not within them
  *   -EINVAL      `nend` is 0
- *   others       as for all, and as cel_recv()
+ *   others       as for all, and as recv(2)
  */
 CEL_API CEL_NODISCARD ssize_t cel_stream_read_until(cel_stream *stream,
                                                     void *buf, size_t size,
@@ -155,7 +155,7 @@ CEL_API CEL_NODISCARD ssize_t cel_stream_read_until(cel_stream *stream,
  * stream; or a negative errno, and then nothing was taken:
  *   -EMSGSIZE    the line, its ending, for which the last line of a stream
  *                needs a byte too, and the 0 byte need more than `size`
- *   others       as for all, and as cel_recv()
+ *   others       as for all, and as recv(2)
  */
 CEL_API CEL_NODISCARD ssize_t cel_stream_read_line(cel_stream *stream,
                                                    char *line, size_t size,
@@ -168,7 +168,7 @@ CEL_API CEL_NODISCARD ssize_t cel_stream_read_line(cel_stream *stream,
  *
  * Suspends as cel_stream_read_all().  Returns how many there are; fewer than
  * `len` only where the stream ends after them; or a negative errno: as for
- * all, and as cel_recv().
+ * all, and as recv(2).
  */
 CEL_API CEL_NODISCARD ssize_t cel_stream_peek(cel_stream *stream,
                                               const void **data, size_t len,
@@ -193,7 +193,7 @@ CEL_API size_t cel_stream_buffered(const cel_stream *stream);
  * Suspends where that fills the buffer, until all of it is sent or
  * `deadline`; may suspend even so.  Returns `len`; or fewer, where an error
  * came after that many; or, where it came before all, a negative errno: as
- * for all, and as cel_sendmsg().
+ * for all, and as sendmsg(2).
  */
 CEL_API CEL_NODISCARD ssize_t cel_stream_write(cel_stream *stream,
                                                const void *buf, size_t len,
@@ -222,7 +222,7 @@ CEL_API CEL_NODISCARD ssize_t cel_stream_printf(cel_stream *stream,
  *
  * Suspends until it is in the socket's buffer or `deadline`; may suspend even
  * so.  Returns 0, or a negative errno, and what was not sent stays to be
- * sent: as for all, and as cel_sendmsg().
+ * sent: as for all, and as sendmsg(2).
  */
 CEL_API CEL_NODISCARD int cel_stream_flush(cel_stream *stream,
                                            cel_time deadline);

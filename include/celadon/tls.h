@@ -30,8 +30,8 @@
  * each later call returns the same.
  *
  * Every call that may suspend returns -EPERM on a thread that runs no
- * coroutines, and may return -ETIMEDOUT, -ECANCELED, -EDEADLK, -ENOMEM as in
- * net.h; "as for all" below means these and the above.
+ * coroutines, and may return -ETIMEDOUT, -ECANCELED, -ENOMEM as in net.h; "as
+ * for all" below means these and the above.
  *
  * Threads: a connection's calls are of one thread.  Contexts are set up by
  * one; then any thread may open connections with them.
@@ -186,8 +186,8 @@ typedef struct cel_tls cel_tls;
  * that the server must have proof of, and a name is told to the server (SNI);
  * NULL only where nothing is verified.  A server's is NULL.
  *
- * Does not suspend.  Returns 0, -ENOMEM, -EBADF, -ENOTSOCK or -EINVAL (a host
- * is missing, or is none); on error `fd` is still the caller's, and `*out` as
+ * Does not suspend.  Returns 0, -ENOMEM, -EBADF or -EINVAL (a host is missing,
+ * or is none); on error `fd` is still the caller's, and `*out` as
  * it was.
  */
 CEL_API CEL_NODISCARD int cel_tls_open(cel_tls **out, cel_tls_context *context,
@@ -197,7 +197,8 @@ CEL_API CEL_NODISCARD int cel_tls_open(cel_tls **out, cel_tls_context *context,
  * Agree with the peer on how to go on; before that nothing else is possible.
  *
  * Suspends.  Returns 0 (also if it is done already), or a negative errno: as
- * for all, and as cel_recv() and cel_send().  After -ETIMEDOUT and -ECANCELED
+ * for all, but never -ENOTCONN, and as recv(2) and send(2).  After -ETIMEDOUT
+ * and -ECANCELED
  * it may be called again, and goes on.
  */
 CEL_API CEL_NODISCARD int cel_tls_handshake(cel_tls *tls, cel_time deadline);
@@ -208,7 +209,7 @@ CEL_API CEL_NODISCARD int cel_tls_handshake(cel_tls *tls, cel_time deadline);
  * Suspends until there is something, the peer has ended the stream, or
  * `deadline`; may suspend even so.  Returns how many bytes; 0: the peer has
  * said that this is the end; or a negative errno: as for all, and as
- * cel_recv().
+ * recv(2).
  */
 CEL_API CEL_NODISCARD ssize_t cel_tls_recv(cel_tls *tls, void *buf, size_t len,
                                            cel_time deadline);
@@ -218,8 +219,7 @@ CEL_API CEL_NODISCARD ssize_t cel_tls_recv(cel_tls *tls, void *buf, size_t len,
  *
  * Suspends until they are in the socket's buffer or `deadline`; may suspend
  * even so.  Returns `len`; or fewer, where an error came after that many,
- * which the next call tells; or a negative errno: as for all, as cel_send(),
- * and
+ * which the next call tells; or a negative errno: as for all, as send(2), and
  *   -EPIPE       the peer is gone, or cel_tls_shutdown() was called
  * Where it is fewer, up to 80 KiB of what was counted may still be here,
  * encrypted; they leave with the next call that sends, receives or closes.
@@ -232,7 +232,7 @@ CEL_API CEL_NODISCARD ssize_t cel_tls_send(cel_tls *tls, const void *buf,
  * on.
  *
  * Suspends as cel_tls_send().  Returns 0 (also if it is done already), or a
- * negative errno: as for all, and as cel_send().
+ * negative errno: as for all, and as send(2).
  */
 CEL_API CEL_NODISCARD int cel_tls_shutdown(cel_tls *tls, cel_time deadline);
 
