@@ -12,8 +12,8 @@ cd "$(dirname "$0")/.." || exit 1
 python=${PYTHON:-/usr/bin/python3}
 venv=${VENV:-.venv}
 all=(format shellcheck codespell layers sizes cpylint ruff headers gcc symbols
-    abi clang tidy unit docs man install portable aarch64 hard faults asan tsan
-    model coverage fuzz valgrind torture
+    abi clang tidy unit docs man install portable aarch64 hard faults errors
+    asan tsan model coverage fuzz valgrind torture
     python)
 logs=build/check
 mkdir -p "$logs"
@@ -153,6 +153,13 @@ step_faults() {
     scripts/build.sh faults --werror -Dhard=true -Db_lundef=false \
         -Db_sanitize=address,undefined -Dpython=disabled -Dbench=false \
         -Dexamples=false && "$python" scripts/faults.py build/faults
+}
+
+# Each error that a contract names, met by some test.
+step_errors() {
+    scripts/build.sh errors --werror -Dhard=true -Drecord=true \
+        -Dpython=disabled -Dbench=false -Dexamples=false &&
+        "$python" scripts/errors.py build/errors
 }
 
 step_asan() {

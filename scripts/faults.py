@@ -8,6 +8,7 @@ says "as recv(2)".  Every public call must have been made, and every point that
 can fail must have failed, but for those below.
 """
 
+import errno
 import os
 import re
 import subprocess
@@ -99,14 +100,19 @@ def run(program, backend):
     return ran.returncode, ran.stdout + ran.stderr
 
 
+def name_of(number):
+    """The name of an errno value, given as it is or negative."""
+    if abs(number) == errno.EDEADLK:
+        return "EDEADLK"  # and not EDEADLOCK
+    return errno.errorcode.get(abs(number), str(number))
+
+
 def judge(calls):
     """Yield what calls returned against their contracts."""
-    import errno
-
     said = contracts()
     for name, result, point, fault in sorted(set(calls)):
-        code = errno.errorcode.get(-int(result), result)
-        other = errno.errorcode.get(int(fault), fault)
+        code = name_of(int(result))
+        other = name_of(int(fault))
         if result == "0" or name not in said or (point, code) in NEVER:
             continue
         if not allowed(name, code, other, said):

@@ -386,14 +386,26 @@ sleep_on(void *arg)
     (void)cel_sleep(CEL_FOREVER);
 }
 
+static int
+return_zero(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
 /* What a child can do: all that is its own worker's. */
 static void
 live_alone(void)
 {
     int me = cel_worker_index();
+    cel_group *group;
     cel_coro *coro;
 
     CHECK_EQ(cel_go_on(NULL, (me + 1) % NWORKERS, do_nothing, NULL), -ESRCH);
+    CHECK_EQ(cel_group_open(&group, 0), 0);
+    CHECK_EQ(cel_group_go_on(group, (me + 1) % NWORKERS, return_zero, NULL),
+             -ESRCH);
+    CHECK_EQ(cel_group_close(group), 0);
     for (int i = 0; i < 20; i++) {
         CHECK_EQ(cel_go_spread(&coro, do_nothing, NULL), 0);
         join(coro);
