@@ -36,6 +36,7 @@ NEVER = {("eventfd", "EIO"), ("getsockopt", "EIO"), ("poll", "EIO"),
 # What has points in it, and those.
 WRAPPER = re.compile(r"^(cel__\w+)\(.*?\)\n\{(.*?)^\}", re.M | re.S)
 POINT = re.compile(r"CEL__SYS(?:_ONCE)?\(\w+, (?!fn)(\w+),")
+PLAIN = re.compile(r"^CEL__SYS_WRAP\(\w+, (\w+),", re.M)
 
 # What a system call says of a peer that has met the fault and closed.
 PEER = ("EPIPE", "ECONNRESET", "ECONNREFUSED")
@@ -85,7 +86,8 @@ def points():
         if len(re.findall(rf"\b{name}\(", text)) > 1:
             found |= {point.removeprefix("CEL__").lower()
                       for point in POINT.findall(body)}
-    return found
+    return found | {name for name in PLAIN.findall(text)
+                    if f"cel__sys_{name}(" in text}
 
 
 def run(program, backend):
