@@ -233,7 +233,8 @@ CEL_API CEL_NODISCARD ssize_t cel_recvfrom(int fd, void *buf, size_t len,
                                            cel_time deadline);
 
 /**
- * Send the `len` bytes of `buf` as a datagram from `fd` to `addr`.
+ * Send the `len` bytes of `buf` as a datagram from `fd` to `addr`; NULL: to
+ * whom it is connected.
  *
  * Suspends until the socket's buffer has room for it or `deadline`; may
  * suspend even so.  Returns `len`, or a negative errno: as for all, and as

@@ -129,7 +129,8 @@ cel_sendto(int fd, const void *buf, size_t len, const struct sockaddr *addr,
     cel_time nap = CEL__NET_NAP;
 
     /* A unix peer's full queue is no matter of our socket's readiness. */
-    int flags = addr->sa_family == AF_UNIX ? MSG_DONTWAIT : 0;
+    bool may_nap = addr != NULL && addr->sa_family == AF_UNIX;
+    int flags = may_nap ? MSG_DONTWAIT : 0;
     for (;;) {
         ssize_t n = cel_sendmsg(fd, &msg, flags, deadline);
         if (n != -EAGAIN || flags == 0) {

@@ -16,34 +16,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/sys_process.h"
 #include "celadon/net.h"
 #include "celadon/process.h"
 #include "coros.h"
+#include "pidfds.h"
 
 #define LIMIT 1000000 /* bytes of output; more than pipes hold */
-
-/* Skip all where processes have no descriptors: old systems, emulators. */
-__attribute__((constructor)) static void
-need_descriptors_of_processes(void)
-{
-    int pidfd = -1;
-
-    if (!tap_valgrind()) {
-        long pid = syscall(SYS_clone, CEL__CLONE_PIDFD | SIGCHLD, NULL, &pidfd,
-                           NULL, NULL);
-        if (pid == 0) {
-            _exit(0);
-        }
-        if (pid > 0) {
-            CHECK_EQ(waitpid((pid_t)pid, NULL, 0), pid);
-            (void)close(pidfd);
-            return;
-        }
-    }
-    printf("1..0 # SKIP processes have no descriptors here\n");
-    exit(77);
-}
 
 /* How many descriptors are open. */
 static inline int

@@ -20,6 +20,7 @@
 #include "celadon/net.h"
 #include "celadon/process.h"
 #include "celadon/run.h"
+#include "pidfds.h"
 #include "sockets.h"
 #include "tap.h"
 

@@ -94,6 +94,30 @@ take_conns(void)
     return cel_accept_many(listener, conns, 2, until);
 }
 
+static struct mmsghdr
+one_message(void)
+{
+    struct mmsghdr one = {.msg_hdr = msg};
+
+    return one;
+}
+
+static intmax_t
+take_messages(void)
+{
+    struct mmsghdr one = one_message();
+
+    return cel_recv_many(quiet[0], &one, 1, 0, until);
+}
+
+static intmax_t
+give_messages(void)
+{
+    struct mmsghdr one = one_message();
+
+    return cel_send_many(full[0], &one, 1, 0, until);
+}
+
 static intmax_t
 give_file(void)
 {
@@ -148,6 +172,7 @@ struct call {
     X(recv_all, cel_recv_all(quiet[0], bytes, 1, until))                      \
     X(recvfrom, cel_recvfrom(quiet[0], bytes, 1, NULL, NULL, until))          \
     X(recvmsg, cel_recvmsg(quiet[0], &msg, 0, until))                         \
+    X(recv_many, take_messages())                                             \
     X(recv_fds, take_fds())                                                   \
     X(read, cel_read(quiet[0], bytes, 1, until))                              \
     X(wait_fd, cel_wait_fd(quiet[0], CEL_READABLE, until))                    \
@@ -156,6 +181,7 @@ struct call {
     X(sendto, cel_sendto(crowd, bytes, 1, (struct sockaddr *)&crowd_addr,     \
                          crowd_len, until))                                   \
     X(sendmsg, cel_sendmsg(full[0], &msg, 0, until))                          \
+    X(send_many, give_messages())                                             \
     X(send_fds, cel_send_fds(full[0], bytes, 1, quiet, 1, until))             \
     X(sendfile, give_file())                                                  \
     X(write, cel_write(out[1], bytes, sizeof(bytes), until))                  \

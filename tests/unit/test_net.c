@@ -502,6 +502,10 @@ exchange_datagrams(const char *text, const char *mine)
             4 + i);
     }
     join(coro);
+    CHECK_EQ(connect(client, (struct sockaddr *)&addr, len), 0);
+    CHECK_EQ(cel_sendto(client, bytes, 5, NULL, 0, soon()), 5);
+    CHECK_EQ(cel_recvfrom(server, bytes, sizeof(bytes), NULL, NULL, soon()),
+             5);
     CHECK_EQ(cel_close(server), 0);
     CHECK_EQ(cel_close(client), 0);
 }
