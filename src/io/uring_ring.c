@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/sys.h"
 #include "base/sys_memory.h"
@@ -29,6 +30,9 @@
 /* Completions a request: many more can be under way than are submitted at a
    time.  What does not fit waits in the kernel, at a price. */
 #define CQES_PER_SQE 8
+
+/* For so many milliseconds a lack of locked memory may pass. */
+#define PATIENCE 500
 
 /* What the oldest kernel that will do has. */
 #define REQUIRED                                                              \
@@ -58,6 +62,21 @@ setup(struct cel__uring_params *params, uint32_t nsqes)
         if (fd != -EINVAL) {
             break;
         }
+    }
+    return fd;
+}
+
+/* The same, with patience: what a ring had locked counts until a thread of the
+   kernel has taken the ring apart, some time after it was closed. */
+static int
+setup_patiently(struct cel__uring_params *params, uint32_t nsqes)
+{
+    static const struct timespec millisecond = {0, 1000000};
+    int fd = setup(params, nsqes);
+
+    for (int i = 0; fd == -ENOMEM && i < PATIENCE; i++) {
+        (void)nanosleep(&millisecond, NULL);
+        fd = setup(params, nsqes);
     }
     return fd;
 }
@@ -147,7 +166,7 @@ cel__uring_ring_open(struct cel__uring_ring *ring, uint32_t nsqes,
 {
     struct cel__uring_params params;
 
-    ring->fd = setup(&params, nsqes);
+    ring->fd = setup_patiently(&params, nsqes);
     if (ring->fd < 0) {
         return cel__uring_probe_explain(ring->fd, reason);
     }

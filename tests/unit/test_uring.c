@@ -13,8 +13,10 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/sanitize.h"
 #include "io/loop.h"
@@ -137,6 +139,23 @@ TEST(a_filter_that_kills_is_survived)
 {
     forbid(SECCOMP_RET_KILL_PROCESS);
     check_refused("kills");
+}
+
+TEST(many_rings_in_turn_are_one_ring_s_locked_memory)
+{
+    const struct rlimit few = {128 * 1024, 128 * 1024};
+
+    open_loop_from("0");
+    cel__loop_close(&loop);
+    CHECK_EQ(setrlimit(RLIMIT_MEMLOCK, &few), 0);
+    /* The limit is none of root's. */
+    if (geteuid() == 0) {
+        CHECK_EQ(setuid(54321), 0);
+    }
+    for (int i = 0; i < 50; i++) {
+        CHECK_EQ(cel__loop_open(&loop, "uring"), 0);
+        cel__loop_close(&loop);
+    }
 }
 
 TEST(there_is_no_reason_where_it_is_had)
