@@ -326,14 +326,18 @@ TEST(who_waits_for_sleeps_alone_waits_in_vain)
     run(nothing_to_come);
 }
 
+/* Once the other one has had its turn: on a slow machine the first time comes
+   before that. */
 static void
 stop_both(cel_watch *watch, int what, void *arg)
 {
     struct seen *seen = arg;
 
     (void)what;
-    cel_watch_stop(watch);
-    cel_watch_stop(seen->other);
+    if (seen->ncalls > 10) {
+        cel_watch_stop(watch);
+        cel_watch_stop(seen->other);
+    }
 }
 
 static int
@@ -356,12 +360,12 @@ idling(void *arg)
     /* What comes is not kept waiting. */
     seen.limit = 0;
     start(seen.other);
-    CHECK_EQ(cel_watch_timer(&timer, 2 * CEL_MSEC, 0, stop_both, &seen), 0);
+    CHECK_EQ(cel_watch_timer(&timer, 2 * CEL_MSEC, CEL_MSEC, stop_both, &seen),
+             0);
     CHECK_EQ(cel_watch_prepare(&other.own, count, &other), 0);
     start(timer);
     start(other.own);
     CHECK_EQ(cel_watch_run(CEL_FOREVER), -EDEADLK);
-    CHECK_GE(seen.ncalls, 11);
     /* Only when none was idle. */
     CHECK_EQ(other.ncalls, 1);
     cel_watch_close(other.own);
