@@ -252,6 +252,42 @@ wait_wg(void *arg)
     return cel_wg_wait(wg, soon());
 }
 
+/* A channel that nobody sends to or receives from, for the three below. */
+static cel_chan *
+open_chan(void)
+{
+    cel_chan *chan = NULL;
+
+    return cel_chan_open(&chan, 1, 0) < 0 ? NULL : chan;
+}
+
+static int
+send_value(void *arg)
+{
+    cel_chan *chan = open_chan();
+
+    (void)arg;
+    return chan == NULL ? 0 : cel_chan_send(chan, bytes, soon());
+}
+
+static int
+recv_value(void *arg)
+{
+    cel_chan *chan = open_chan();
+
+    (void)arg;
+    return chan == NULL ? 0 : cel_chan_recv(chan, bytes, soon());
+}
+
+static int
+select_one(void *arg)
+{
+    cel_case one = {.chan = open_chan(), .value = bytes, .op = CEL_RECV};
+
+    (void)arg;
+    return one.chan == NULL ? 0 : cel_select(&one, 1, soon());
+}
+
 /* A stream over a socket that says nothing, for the three below. */
 static cel_stream *
 open_stream(void)
@@ -362,6 +398,9 @@ static const struct refusal refusals[] = {
     {"malloc", "ENOMEM", wait_sem, -ENOMEM, 1},
     {"malloc", "ENOMEM", wait_event, -ENOMEM, 1},
     {"malloc", "ENOMEM", wait_wg, -ENOMEM, 1},
+    {"malloc", "ENOMEM", send_value, -ENOMEM, 1},
+    {"malloc", "ENOMEM", recv_value, -ENOMEM, 1},
+    {"malloc", "ENOMEM", select_one, -ENOMEM, 1},
     {"malloc", "ENOMEM", peek, -ENOMEM, 1},
     {"malloc", "ENOMEM", read_until, -ENOMEM, 1},
     {"malloc", "ENOMEM", write_some, -ENOMEM, 1},
