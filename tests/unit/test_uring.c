@@ -143,7 +143,7 @@ TEST(a_filter_that_kills_is_survived)
 
 TEST(many_rings_in_turn_are_one_ring_s_locked_memory)
 {
-    const struct rlimit few = {128 * 1024, 128 * 1024};
+    const struct rlimit few = {131072, 131072};
 
     open_loop_from("0");
     cel__loop_close(&loop);
