@@ -460,7 +460,10 @@ stuck(void *arg)
     until = CEL_FOREVER;
     expect(stream_calls, COUNT(stream_calls), -EDEADLK);
     CHECK_EQ(cel_stream_close(silent, until), 0);
-    expect(meeting_calls, COUNT(meeting_calls), -EDEADLK);
+    /* ThreadSanitizer has a thread of its own, and any thread might come. */
+    if (!CEL__TSAN) {
+        expect(meeting_calls, COUNT(meeting_calls), -EDEADLK);
+    }
     close_meeting();
     return 0;
 }
