@@ -30,7 +30,8 @@ PRIVATE = re.compile(r"io/(uring|epoll|poll)\.h")
 
 # Where #if may stand: what hides the system, the CPU, the tools, CPython.
 PORTABLE = re.compile(
-    r"src/base/(probe|sys|sys_thread|sys_trace|clock|sanitize)\.[ch]"
+    r"src/base/(probe|sys|sys_thread|clock|sanitize)\.[ch]"
+    r"|src/see/sys_trace\.h"
     r"|src/coro/switch\w*\.[chS]"
     r"|python/ext/(compat|fpenv|frames|guard|pystate\w*)\.[ch]"
     r"|include/celadon/base\.h"

@@ -22,12 +22,12 @@
 
 #include "base/fork.h"
 #include "celadon/info.h"
-#include "coro/overflow.h"
 #include "ext/compat.h"
 #include "ext/farewell.h"
 #include "ext/hubtype.h"
 #include "ext/local.h"
 #include "ext/offload.h"
+#include "see/overflow.h"
 
 /* The name under which a thread's state keeps what ends its hub. */
 #define KEEPER "celadon._core.hub"

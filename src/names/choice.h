@@ -20,7 +20,7 @@
  */
 bool cel__choice_is_ares(void);
 
-/* What was chosen, and why, for people.  Found weakly by sched/info.c, for
+/* What was chosen, and why, for people.  Found weakly by see/info.c, for
    not everybody who links that looks names up. */
 const char *cel__choice_report(void);
 

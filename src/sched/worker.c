@@ -26,8 +26,8 @@
 #include "base/fork.h"
 #include "base/probe.h"
 #include "base/sys_thread.h"
-#include "coro/overflow.h"
 #include "see/deadlock.h"
+#include "see/overflow.h"
 
 /* How long a worker that expects nothing sleeps before it asks the embedder
    again: whom it counts on (another thread) may go without a word. */
@@ -78,23 +78,6 @@ after_sleep(struct cel__loop *loop)
                                                 loop);
 
     worker->hooks.after_sleep(worker);
-}
-
-/* For the report of a stack overflow: whose guard is `address` in? */
-static bool
-find_overflow(const void *address, const char **name, uint64_t *id,
-              size_t *size)
-{
-    struct cel__worker *worker = cel__worker();
-
-    if (worker == NULL || worker->current->stack.low == NULL ||
-        !cel__stack_overflowed(&worker->current->stack, address)) {
-        return false;
-    }
-    *name = worker->current->name;
-    *id = worker->current->id;
-    *size = worker->current->pool->size;
-    return true;
 }
 
 uint64_t
@@ -161,7 +144,6 @@ cel__worker_open(struct cel__worker **out,
     if (err < 0) {
         goto close_loop;
     }
-    cel__overflow_set_finder(find_overflow);
     worker->hooks = options->hooks;
     worker->embedder = options->embedder;
     worker->loop.before_sleep = worker->hooks.before_sleep == NULL

@@ -15,8 +15,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/text.h"
 #include "coro/coro.h"
+#include "see/text.h"
 
 /* A kind of object.  What comes after the words may be NULL. */
 struct cel__awaited {

@@ -16,10 +16,10 @@
 #include <stdbool.h>
 
 #include "base/log.h"
-#include "base/text.h"
 #include "sched/worker.h"
 #include "see/awaited.h"
 #include "see/names.h"
+#include "see/text.h"
 
 /* How long a circle may be, so that the path is half a KiB of stack. */
 #define LONGEST 32

@@ -24,12 +24,12 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "base/sys_memory.h"
-#include "base/sys_trace.h"
 #include "sched/wait.h"
 #include "sched/worker.h"
 #include "see/awaited.h"
 #include "see/deadlock.h"
 #include "see/names.h"
+#include "see/sys_trace.h"
 #include "see/trace.h"
 
 /* Stack that the unwinder may need, with what it loads at the first time. */

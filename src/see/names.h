@@ -9,8 +9,8 @@
 
 #include <stdbool.h>
 
-#include "base/sys_trace.h"
-#include "base/text.h"
+#include "see/sys_trace.h"
+#include "see/text.h"
 
 /*
  * Put the name of the function at `symbol`, which has a module and no name,

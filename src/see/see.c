@@ -22,10 +22,10 @@
 #include "base/log.h"
 #include "base/sys_memory.h"
 #include "base/sys_thread.h"
-#include "base/text.h"
-#include "coro/overflow.h"
 #include "sched/worker.h"
 #include "see/dump.h"
+#include "see/overflow.h"
+#include "see/text.h"
 #include "see/watchdog.h"
 
 /* Debuggers look for these by name (tools/gdb/celadon.py), and where all is

@@ -14,9 +14,9 @@
 
 #include <string.h>
 
-#include "base/sys_trace.h"
 #include "coro/switch.h"
 #include "see/names.h"
+#include "see/sys_trace.h"
 
 void
 cel__trace_prepare(void)

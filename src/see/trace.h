@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/text.h"
+#include "see/text.h"
 
 /* Frames of a backtrace; the outer ones beyond them are left out.  Half a KiB
    of stack. */

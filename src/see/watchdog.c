@@ -31,12 +31,12 @@
 #include "base/sys.h"
 #include "base/sys_memory.h"
 #include "base/sys_thread.h"
-#include "base/sys_trace.h"
-#include "base/text.h"
 #include "celadon/see.h"
 #include "sched/worker.h"
 #include "see/awaited.h"
 #include "see/names.h"
+#include "see/sys_trace.h"
+#include "see/text.h"
 #include "see/trace.h"
 
 /* The signal that asks; ignored by default, and so harmless where it comes

@@ -12,8 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/sys_trace.h"
 #include "see/names.h"
+#include "see/sys_trace.h"
 #include "tap.h"
 
 /* One that is not exported. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The report of a stack overflow, and that other faults pass by it. */
-#include "coro/overflow.h"
+#include "see/overflow.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -13,22 +13,10 @@
 #include <unistd.h>
 
 #include "base/sanitize.h"
-#include "coro/stack.h"
-#include "coro/switch.h"
+#include "celadon/run.h"
 #include "dying.h"
 
-static struct cel__stackpool pool;
-static struct cel__stack stack;
 static const char *name;
-
-static bool
-find(const void *address, const char **its_name, uint64_t *id, size_t *size)
-{
-    *its_name = name;
-    *id = 4711;
-    *size = pool.size;
-    return cel__stack_overflowed(&stack, address);
-}
 
 /* No limit but the guard. */
 __attribute__((noinline)) static int
@@ -44,31 +32,32 @@ recurse(const volatile char *before)
     return here[0] + here[255];
 }
 
-static void *
+static void
 overflow(void *arg)
 {
     volatile char start = 1;
 
     (void)arg;
+    cel_set_name(name);
     (void)recurse(&start);
-    return NULL;
+}
+
+static int
+start(void *arg)
+{
+    (void)arg;
+    return cel_go(NULL, overflow, NULL);
 }
 
 static void
 run_over(void)
 {
-    void *self;
-
-    cel__stackpool_init(&pool, 65536, 0);
-    CHECK_EQ(cel__stackpool_reserve(&pool), 0);
-    cel__stackpool_take(&pool, &stack);
-    cel__switch(&self, cel__switch_prepare(stack.top, overflow, NULL));
+    CHECK_EQ(cel_run(start, NULL, NULL), 0);
 }
 
 static void
 cover(void)
 {
-    cel__overflow_set_finder(find);
     CHECK_EQ(cel__overflow_thread(), 0);
     CHECK_EQ(cel__overflow_install(), 0);
 }
@@ -99,7 +88,7 @@ TEST(an_overflow_names_the_coroutine_and_dies_by_the_same_signal)
     CHECK_EQ(WTERMSIG(status), SIGSEGV);
     const char *line = strstr(text,
                               "celadon: stack overflow in coroutine 'greedy' "
-                              "(id 4711, stack ");
+                              "(id ");
     CHECK(line != NULL);
     CHECK(strstr(line, " KiB); raise the stack size") != NULL);
     CHECK(strchr(line, '\n') != NULL);
@@ -117,7 +106,7 @@ TEST(a_coroutine_without_a_name_goes_by_its_number)
     char text[1024];
 
     (void)overflowing(overflow_unnamed, text, sizeof(text));
-    CHECK(strstr(text, "overflow in coroutine (id 4711, ") != NULL);
+    CHECK(strstr(text, "overflow in coroutine (id ") != NULL);
 }
 
 static void

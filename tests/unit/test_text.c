@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Text without stdio: what it looks like, and where it goes. */
-#include "base/text.h"
+#include "see/text.h"
 
 #include <errno.h>
 #include <string.h>

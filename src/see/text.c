@@ -6,7 +6,7 @@
  *
  * Tests: unit/test_text.c
  */
-#include "base/text.h"
+#include "see/text.h"
 
 #include "base/sys.h"
 

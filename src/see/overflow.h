@@ -12,21 +12,6 @@
 #ifndef CEL_OVERFLOW_H
 #define CEL_OVERFLOW_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-/*
- * Whether `address` is in the guard of the stack that the calling thread runs
- * on; then whose it is and how large.  `*name` may be set to NULL.  Called
- * in a signal handler.
- */
-typedef bool cel__overflow_finder(const void *address, const char **name,
-                                  uint64_t *id, size_t *size);
-
-/* Any time; the handler does nothing but pass on without one. */
-void cel__overflow_set_finder(cel__overflow_finder *finder);
-
 /*
  * Handle SIGSEGV and SIGBUS from now on; harmless where it is done already.
  * Each thread that is to be covered calls cel__overflow_thread() too.

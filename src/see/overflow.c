@@ -11,22 +11,22 @@
  *
  * Tests: unit/test_overflow.c
  */
-#include "coro/overflow.h"
+#include "see/overflow.h"
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/sys.h"
 #include "base/sys_memory.h"
-#include "base/text.h"
+#include "sched/worker.h"
+#include "see/text.h"
 
 /* Bytes of an alternate stack: the kernel's frame with every register of the
    largest processors is 12 KiB, previous handlers may print. */
 #define ALTERNATE ((size_t)65536)
 
-static _Atomic(cel__overflow_finder *) find;
 static struct sigaction old_segv; /* guarded by `lock` until installed */
 static struct sigaction old_bus;  /* as old_segv */
 static bool installed;            /* guarded by `lock` */
@@ -38,21 +38,21 @@ static int key_error;     /* as key: why there is none */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void
-report(const char *name, uint64_t id, size_t size)
+report(const struct cel__coro *coro)
 {
     struct cel__text text;
 
     cel__text_init(&text, STDERR_FILENO);
     cel__text_put(&text, "celadon: stack overflow in coroutine ");
-    if (name != NULL) {
+    if (coro->name != NULL) {
         cel__text_put(&text, "'");
-        cel__text_put(&text, name);
+        cel__text_put(&text, coro->name);
         cel__text_put(&text, "' ");
     }
     cel__text_put(&text, "(id ");
-    cel__text_number(&text, id);
+    cel__text_number(&text, coro->id);
     cel__text_put(&text, ", stack ");
-    cel__text_number(&text, size / 1024);
+    cel__text_number(&text, coro->pool->size / 1024);
     cel__text_put(&text, " KiB); raise the stack size, or keep large buffers "
                          "off the stack");
     cel__text_line(&text);
@@ -61,17 +61,14 @@ report(const char *name, uint64_t id, size_t size)
 static void
 handle(int signal, siginfo_t *info, void *context)
 {
-    cel__overflow_finder *finder = atomic_load_explicit(&find,
-                                                        memory_order_acquire);
-    const char *name = NULL;
-    uint64_t id = 0;
-    size_t size = 0;
+    const struct cel__worker *worker = cel__worker();
 
     (void)context;
     /* si_code <= 0: somebody sent it, there is no address. */
-    if (info->si_code > 0 && finder != NULL &&
-        finder(info->si_addr, &name, &id, &size)) {
-        report(name, id, size);
+    if (info->si_code > 0 && worker != NULL &&
+        worker->current->stack.low != NULL &&
+        cel__stack_overflowed(&worker->current->stack, info->si_addr)) {
+        report(worker->current);
     }
     (void)cel__sys_sigaction(SIGSEGV, &old_segv, NULL);
     (void)cel__sys_sigaction(SIGBUS, &old_bus, NULL);
@@ -79,12 +76,6 @@ handle(int signal, siginfo_t *info, void *context)
         /* It will not come again by itself. */
         (void)raise(signal);
     }
-}
-
-void
-cel__overflow_set_finder(cel__overflow_finder *finder)
-{
-    atomic_store_explicit(&find, finder, memory_order_release);
 }
 
 /* Called with `lock` held. */
