@@ -92,25 +92,6 @@ cel__sys_ppoll(struct pollfd *fds, nfds_t count,
 CEL__SYS_WRAP(ssize_t, sendfile, (int out, int in, off_t *offset, size_t len),
               (out, in, offset, len))
 
-/* The same, without SIGPIPE where the peer is gone. */
-static inline ssize_t
-cel__sys_sendfile_quietly(int out, int in, off_t *offset, size_t len)
-{
-    static const struct timespec at_once = {0};
-    sigset_t pipes;
-    sigset_t old;
-
-    (void)sigemptyset(&pipes);
-    (void)sigaddset(&pipes, SIGPIPE);
-    (void)pthread_sigmask(SIG_BLOCK, &pipes, &old);
-    ssize_t n = cel__sys_sendfile(out, in, offset, len);
-    if (n == -EPIPE && sigismember(&old, SIGPIPE) == 0) {
-        (void)sigtimedwait(&pipes, NULL, &at_once);
-    }
-    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return n;
-}
-
 CEL__SYS_WRAP(int, eventfd, (unsigned value, int flags), (value, flags))
 CEL__SYS_WRAP(int, epoll_create1, (int flags), (flags))
 CEL__SYS_WRAP(int, epoll_ctl,

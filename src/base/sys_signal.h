@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What of sys.h may be called in a signal's handler: errno is as it was.
+ * What of sys.h is called in a signal's handler, or instead of one.
  *
  * Threads: any.
  */
@@ -8,10 +8,14 @@
 #define CEL_SYS_SIGNAL_H
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
+#include <time.h>
 #include <unistd.h>
 
-/* Make the eventfd `fd` readable.  It can't fail but by being so already. */
+/* Make the eventfd `fd` readable, in a handler: errno is as it was.  It can't
+   fail but by being so already. */
 static inline void
 cel__sys_poke(int fd)
 {
@@ -20,6 +24,36 @@ cel__sys_poke(int fd)
 
     (void)!write(fd, &one, sizeof(one));
     errno = before;
+}
+
+/*
+ * Call fn(arg), which writes, without SIGPIPE: it is not raised, or, where it
+ * was blocked and pending already, stays so.  Of the calling thread, which is
+ * where the kernel sends it.
+ */
+static inline ssize_t
+cel__sys_quietly(ssize_t (*fn)(void *arg), void *arg)
+{
+    static const struct timespec at_once;
+    sigset_t pipe_only;
+    sigset_t before;
+    sigset_t pending;
+
+    sigemptyset(&pipe_only);
+    sigaddset(&pipe_only, SIGPIPE);
+    sigemptyset(&pending);
+    (void)sigpending(&pending);
+    if (sigismember(&pending, SIGPIPE)) {
+        return fn(arg);
+    }
+    (void)pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
+    ssize_t n = fn(arg);
+    if (n == -EPIPE) {
+        while (sigtimedwait(&pipe_only, NULL, &at_once) == -1 &&
+               errno == EINTR) {}
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return n;
 }
 
 #endif

@@ -19,6 +19,7 @@
 
 #include "base/fault.h"
 #include "base/sys.h"
+#include "base/sys_signal.h"
 #include "io/op.h"
 #include "sched/io.h"
 
@@ -39,6 +40,21 @@ blocks(struct cel__worker *worker, int fd)
     return mode >= 0 && (mode & O_NONBLOCK) == 0;
 }
 
+struct call {
+    int fd;
+    int file;
+    off_t at;
+    size_t len;
+};
+
+static ssize_t
+make_call(void *arg)
+{
+    struct call *call = arg;
+
+    return cel__sys_sendfile(call->fd, call->file, &call->at, call->len);
+}
+
 /* One call, which never blocks.  Returns its count, or -EAGAIN, … */
 static ssize_t
 send_some(int fd, int file, int64_t *offset, size_t len, bool blocking)
@@ -56,9 +72,9 @@ send_some(int fd, int file, int64_t *offset, size_t len, bool blocking)
     if (CEL__HARD && len > 1 && cel__dice(4) == 0) {
         len = 1 + cel__dice((uint32_t)len);
     }
-    off_t at = *offset;
-    ssize_t n = cel__sys_sendfile_quietly(fd, file, &at, len);
-    *offset = at;
+    struct call call = {fd, file, *offset, len};
+    ssize_t n = cel__sys_quietly(make_call, &call);
+    *offset = call.at;
     return n;
 }
 

@@ -14,7 +14,7 @@
 
 #include <errno.h>
 
-#include "base/sys_process.h"
+#include "base/sys_signal.h"
 #include "celadon/pipe.h"
 #include "sched/io.h"
 

@@ -25,9 +25,9 @@
 #include "base/fork.h"
 #include "base/sized.h"
 #include "base/sys.h"
-#include "base/sys_process.h"
 #include "celadon/net.h"
 #include "os/spawn.h"
+#include "os/sys_process.h"
 #include "sched/io.h"
 
 /* Our ends of pipes, and the child's, while it is made. */

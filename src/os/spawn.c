@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -27,8 +28,8 @@
 #include "base/alloc.h"
 #include "base/sanitize.h"
 #include "base/sys.h"
-#include "base/sys_process.h"
 #include "celadon/process.h"
+#include "os/sys_process.h"
 
 /* Bytes of the child's stack; the deepest it goes is a system call. */
 #define STACK ((size_t)32 * 1024)
@@ -285,9 +286,9 @@ cel__spawn(struct cel__spawn *spawn, int *pidfd)
     }
     spawn->err = 0;
     sigfillset(&all);
-    cel__sys_sigmask(SIG_SETMASK, &all, &before);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     int pid = cel__sys_vfork(child, stack + STACK, spawn, pidfd);
-    cel__sys_sigmask(SIG_SETMASK, &before, NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     free(stack);
     if (pid < 0) {
         /* Emulators do not know these flags together. */

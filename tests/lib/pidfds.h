@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/sys_process.h"
+#include "os/sys_process.h"
 #include "tap.h"
 
 /* Skip all where processes have no descriptors: old systems, emulators. */

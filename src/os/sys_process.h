@@ -87,41 +87,4 @@ cel__sys_kill(pid_t pid, int signal)
     return kill(pid, signal) == 0 ? 0 : -errno;
 }
 
-/* The mask of the calling thread. */
-static inline void
-cel__sys_sigmask(int how, const sigset_t *set, sigset_t *old)
-{
-    (void)pthread_sigmask(how, set, old);
-}
-
-/*
- * write(2) without SIGPIPE, which is not raised, or, where it was blocked and
- * pending already, stays so.  Of the calling thread, which is where the kernel
- * sends it.
- */
-static inline ssize_t
-cel__sys_quietly(ssize_t (*fn)(void *arg), void *arg)
-{
-    static const struct timespec at_once;
-    sigset_t pipe_only;
-    sigset_t before;
-    sigset_t pending;
-
-    sigemptyset(&pipe_only);
-    sigaddset(&pipe_only, SIGPIPE);
-    sigemptyset(&pending);
-    (void)sigpending(&pending);
-    if (sigismember(&pending, SIGPIPE)) {
-        return fn(arg);
-    }
-    cel__sys_sigmask(SIG_BLOCK, &pipe_only, &before);
-    ssize_t n = fn(arg);
-    if (n == -EPIPE) {
-        while (sigtimedwait(&pipe_only, NULL, &at_once) == -1 &&
-               errno == EINTR) {}
-    }
-    cel__sys_sigmask(SIG_SETMASK, &before, NULL);
-    return n;
-}
-
 #endif
