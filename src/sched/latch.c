@@ -4,7 +4,7 @@
  *
  * Threads: any.
  *
- * Tests: unit/test_latch.c, model/latch.pml
+ * Tests: unit/test_latch.c, model/latch.pml, model/halt.pml
  */
 #include "sched/latch.h"
 
@@ -27,11 +27,144 @@
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool may_bias; /* set under `once` */
 
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER; /* guards these: */
+static struct cel__link open = {&open, &open}; /* workers, by latch_link */
+static pthread_t forker; /* read only where cel__latch_halt is set */
+
+atomic_bool cel__latch_halt;
+static atomic_uint nforeign; /* latches threads without a worker are inside */
+static _Thread_local unsigned nhere; /* of those, this thread */
+
+/* ---- forks */
+
+/* Nobody is inside when this returns, nor comes in. */
+static void
+before_fork(void)
+{
+    struct cel__worker *me = cel__worker();
+
+    (void)pthread_mutex_lock(&gate);
+    forker = pthread_self();
+    /* Seq_cst: pairs with note_inside(). */
+    atomic_store_explicit(&cel__latch_halt, true, memory_order_seq_cst);
+    if (open.next != open.prev || (me == NULL && open.next != &open)) {
+        cel__latch_barrier();
+    }
+    for (struct cel__link *link = open.next; link != &open;
+         link = link->next) {
+        struct cel__worker *worker = cel__container(link, struct cel__worker,
+                                                    latch_link);
+        /* Acquire: what was done inside; so below. */
+        while (worker != me &&
+               atomic_load_explicit(&worker->nlatched, memory_order_acquire) !=
+                   0) {
+            sched_yield();
+        }
+    }
+    while (atomic_load_explicit(&nforeign, memory_order_seq_cst) != 0) {
+        sched_yield();
+    }
+}
+
+static void
+after_fork(void)
+{
+    atomic_store_explicit(&cel__latch_halt, false, memory_order_release);
+    (void)pthread_mutex_unlock(&gate);
+}
+
+/* The other workers are the parent's. */
+static void
+after_fork_in_child(void)
+{
+    struct cel__worker *me = cel__worker();
+
+    cel__list_init(&open);
+    if (me != NULL) {
+        cel__list_append(&open, &me->latch_link);
+    }
+    after_fork();
+}
+
+void
+cel__latch_opened(struct cel__worker *worker)
+{
+    (void)cel__latch_may_bias(); /* forks are watched */
+    (void)pthread_mutex_lock(&gate);
+    cel__list_append(&open, &worker->latch_link);
+    (void)pthread_mutex_unlock(&gate);
+}
+
+void
+cel__latch_closing(struct cel__worker *worker)
+{
+    (void)pthread_mutex_lock(&gate);
+    cel__list_remove(&worker->latch_link);
+    (void)pthread_mutex_unlock(&gate);
+}
+
+static void
+note_inside(struct cel__worker *me)
+{
+    if (me == NULL) {
+        nhere++;
+        atomic_fetch_add_explicit(&nforeign, 1, memory_order_seq_cst);
+        return;
+    }
+    cel__latch_count(me, 1);
+    if (may_bias) {
+        atomic_signal_fence(memory_order_seq_cst);
+    }
+    else {
+        /* There is no other's barrier.  Pairs with before_fork(). */
+        (void)atomic_fetch_add_explicit(&me->nlatched, 0,
+                                        memory_order_seq_cst);
+    }
+}
+
+static void
+note_outside(struct cel__worker *me)
+{
+    if (me == NULL) {
+        nhere--;
+        /* Release: pairs with before_fork(). */
+        atomic_fetch_sub_explicit(&nforeign, 1, memory_order_release);
+    }
+    else {
+        cel__latch_count(me, -1);
+    }
+}
+
+/* Whether the caller, who has noted that he is inside, must not be: this is
+   his first, and he is not the one who forks, whose own handlers may take
+   some. */
+static bool
+is_halted(const struct cel__worker *me)
+{
+    return atomic_load_explicit(&cel__latch_halt, memory_order_seq_cst) &&
+           (me == NULL ? nhere
+                       : atomic_load_explicit(&me->nlatched,
+                                              memory_order_relaxed)) == 1 &&
+           !pthread_equal(forker, pthread_self());
+}
+
+static void
+await_fork(void)
+{
+    (void)pthread_mutex_lock(&gate);
+    (void)pthread_mutex_unlock(&gate);
+}
+
+/* ---- taking and giving */
+
 static void
 probe(void)
 {
     int commands = cel__sys_membarrier(CEL__MEMBARRIER_QUERY);
 
+    if (pthread_atfork(before_fork, after_fork, after_fork_in_child) != 0) {
+        cel__panic("no memory to watch for fork()");
+    }
     may_bias = !CEL__TSAN && commands > 0 &&
                (commands & CEL__MEMBARRIER_PRIVATE) != 0 &&
                (commands & CEL__MEMBARRIER_REGISTER) != 0;
@@ -139,11 +272,21 @@ try_word(struct cel__latch *latch)
 }
 
 __attribute__((noinline)) void
-cel__latch_take_shared(struct cel__latch *latch)
+cel__latch_take_shared(struct cel__latch *latch, struct cel__worker *me)
 {
     unsigned spins = 0;
     bool hungry = false;
 
+    note_inside(me);
+    while (cel__unlikely(is_halted(me))) {
+        note_outside(me);
+        await_fork();
+        if (me != NULL && latch->owner == me &&
+            cel__latch_try_biased(latch, me)) {
+            return;
+        }
+        note_inside(me);
+    }
     while ((!hungry && is_polite(latch, spins)) || !try_word(latch)) {
         if (!is_weary(&spins)) {
             continue;
@@ -174,4 +317,5 @@ cel__latch_give_shared(struct cel__latch *latch, struct cel__worker *me)
     if (me != NULL) {
         cel__worker_settle(me);
     }
+    note_outside(me);
 }

@@ -25,9 +25,14 @@
  *
  * A latch of zeroes is valid, and shared.
  *
+ * fork() waits until nobody is inside any: a child has one thread, and what
+ * another had taken would stay taken.  So whoever goes in notes that (a worker
+ * in itself), and then looks whether a fork is under way, as it looks at
+ * `shared`: the same barrier serves.  Who is inside one may take others.
+ *
  * Threads: any.
  *
- * Tests: unit/test_latch.c, model/latch.pml
+ * Tests: unit/test_latch.c, model/latch.pml, model/halt.pml
  */
 #ifndef CEL_LATCH_H
 #define CEL_LATCH_H
@@ -37,8 +42,7 @@
 #include <stddef.h>
 
 #include "base/check.h"
-
-struct cel__worker;
+#include "sched/worker.h"
 
 enum cel__latch_shared {
     CEL__LATCH_BIASED,
@@ -56,11 +60,19 @@ struct cel__latch {
     atomic_uint nhungry; /* who have waited long, and go first */
 };
 
+/* A fork is under way: nobody goes in.  For latch.c and what is inline. */
+extern atomic_bool cel__latch_halt;
+
+/* `worker` is open, or about to close: forks wait for its thread, or no
+   longer. */
+void cel__latch_opened(struct cel__worker *worker);
+void cel__latch_closing(struct cel__worker *worker);
+
 /* Biased towards the calling thread's worker, if it has one. */
 void cel__latch_init(struct cel__latch *latch);
 
 /* The rest of take and give, for whoever can't have it for nothing. */
-void cel__latch_take_shared(struct cel__latch *latch);
+void cel__latch_take_shared(struct cel__latch *latch, struct cel__worker *me);
 void cel__latch_give_shared(struct cel__latch *latch, struct cel__worker *me);
 
 /* Share `latch`, which has an owner: announce it, cel__latch_barrier(), await
@@ -76,24 +88,46 @@ void cel__latch_await_owner(struct cel__latch *latch);
 bool cel__latch_may_bias(void);
 void cel__latch_barrier(void);
 
+/* `me` is inside one more, or less.  Release: pairs with who forks. */
+static inline void
+cel__latch_count(struct cel__worker *me, int change)
+{
+    unsigned n = atomic_load_explicit(&me->nlatched, memory_order_relaxed);
+
+    atomic_store_explicit(&me->nlatched, n + (unsigned)change,
+                          memory_order_release);
+}
+
+/* Whether `me`, who owns it, has got it for nothing. */
+static inline bool
+cel__latch_try_biased(struct cel__latch *latch, struct cel__worker *me)
+{
+    cel__latch_count(me, 1);
+    atomic_store_explicit(&latch->inside, true, memory_order_relaxed);
+    /* The processor may still exchange these and the loads; membarrier() has
+       it pass a barrier somewhere, and that is enough. */
+    atomic_signal_fence(memory_order_seq_cst);
+    if (cel__likely(
+            (atomic_load_explicit(&latch->shared, memory_order_relaxed) |
+             (unsigned)atomic_load_explicit(&cel__latch_halt,
+                                            memory_order_relaxed)) ==
+            CEL__LATCH_BIASED)) {
+        atomic_signal_fence(memory_order_seq_cst);
+        return true;
+    }
+    atomic_store_explicit(&latch->inside, false, memory_order_release);
+    cel__latch_count(me, -1);
+    return false;
+}
+
 /* `me` is the calling thread's worker, NULL where it has none. */
 static inline void
-cel__latch_take(struct cel__latch *latch, const struct cel__worker *me)
+cel__latch_take(struct cel__latch *latch, struct cel__worker *me)
 {
-    if (cel__likely(latch->owner == me && me != NULL)) {
-        atomic_store_explicit(&latch->inside, true, memory_order_relaxed);
-        /* The processor may still exchange these two; membarrier() has it
-           pass a barrier somewhere, and that is enough. */
-        atomic_signal_fence(memory_order_seq_cst);
-        if (cel__likely(
-                atomic_load_explicit(&latch->shared, memory_order_relaxed) ==
-                CEL__LATCH_BIASED)) {
-            atomic_signal_fence(memory_order_seq_cst);
-            return;
-        }
-        atomic_store_explicit(&latch->inside, false, memory_order_release);
+    if (cel__unlikely(latch->owner != me || me == NULL) ||
+        cel__unlikely(!cel__latch_try_biased(latch, me))) {
+        cel__latch_take_shared(latch, me);
     }
-    cel__latch_take_shared(latch);
 }
 
 /* `me` as above; it holds the latch.  Those whom it has woken under it, of
@@ -104,8 +138,9 @@ cel__latch_give(struct cel__latch *latch, struct cel__worker *me)
     if (cel__likely(latch->owner == me && me != NULL) &&
         cel__likely(
             atomic_load_explicit(&latch->inside, memory_order_relaxed))) {
-        /* Release: pairs with the acquire of who shares it. */
+        /* Release: pairs with the acquire of who shares it, or forks. */
         atomic_store_explicit(&latch->inside, false, memory_order_release);
+        cel__latch_count(me, -1);
         return;
     }
     cel__latch_give_shared(latch, me);

@@ -143,7 +143,7 @@ is_shared(const struct cel_coro *coro)
 
 /* What they may ask, if they may; `me` is the caller's worker. */
 CEL__HOT void
-lock(struct cel_coro *coro, const struct cel__worker *me, bool shared)
+lock(struct cel_coro *coro, struct cel__worker *me, bool shared)
 {
     if (shared) {
         cel__latch_take(&coro->latch, me);

@@ -26,6 +26,7 @@
 #include "base/fork.h"
 #include "base/probe.h"
 #include "base/sys_thread.h"
+#include "sched/latch.h"
 #include "see/deadlock.h"
 #include "see/overflow.h"
 
@@ -173,6 +174,7 @@ cel__worker_open(struct cel__worker **out,
     enlist(worker, &worker->root);
     worker->current = &worker->root;
     this_worker = worker;
+    cel__latch_opened(worker);
     cel__see_opened(worker);
     *out = worker;
     return 0;
@@ -260,6 +262,7 @@ cel__worker_close(struct cel__worker *worker)
     cel__stackpool_fini(&worker->stacks);
     cel__heap_fini(&worker->timers);
     cel__ring_fini(&worker->ready);
+    cel__latch_closing(worker);
     this_worker = NULL;
     free(worker);
 }
@@ -270,6 +273,7 @@ cel__worker_abandon(struct cel__worker *worker)
     cel__assert(worker->current == &worker->root);
     hear_senders_out(worker);
     cel__loop_close(&worker->loop);
+    cel__latch_closing(worker);
     this_worker = NULL;
 }
 

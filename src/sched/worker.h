@@ -154,6 +154,8 @@ struct cel__worker {
     struct cel__worker *owed; /* who is to be woken yet; `senders` there
                                  counts us; or NULL */
     unsigned owed_sleep;      /* how that one sleeps */
+    atomic_uint nlatched;     /* latches it is inside of, see sched/latch.h */
+    struct cel__link latch_link; /* in the list of those forks wait for */
     struct cel__hooks hooks;
     void *embedder;           /* the hub of the Python face */
     struct cel__run *run;     /* the C face's, see sched/run.h; or NULL */

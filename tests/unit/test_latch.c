@@ -6,7 +6,11 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "base/sanitize.h"
 #include "coros.h"
 #include "sched/worker.h"
 
@@ -141,4 +145,110 @@ stay_inside(void *arg)
 TEST(who_takes_the_bias_away_waits_for_the_owner)
 {
     run(stay_inside);
+}
+
+/* ---- forks */
+
+enum {
+    NFORKS = 200
+};
+
+static struct cel__latch theirs; /* biased to a worker that is never here */
+static atomic_bool has_theirs;
+static atomic_bool enough;
+
+static int
+use_both(void *arg)
+{
+    struct cel__worker *me = cel__worker();
+
+    (void)arg;
+    cel__latch_init(&theirs);
+    atomic_store(&has_theirs, true);
+    while (!atomic_load(&enough)) {
+        for (int i = 0; i < 100; i++) {
+            cel__latch_take(&theirs, me);
+            cel__latch_give(&theirs, me);
+            count(me, 1);
+        }
+    }
+    return 0;
+}
+
+static void *
+use_both_here(void *arg)
+{
+    (void)arg;
+    run(use_both);
+    return NULL;
+}
+
+static void *
+use_outside(void *arg)
+{
+    (void)arg;
+    while (!atomic_load(&enough)) {
+        count(NULL, 100);
+    }
+    return NULL;
+}
+
+/* Both can be had at once, and nothing is half done. */
+static void
+be_a_child(struct cel__worker *me)
+{
+    long before = counted;
+
+    count(me, 10);
+    cel__latch_take(&theirs, me);
+    cel__latch_give(&theirs, me);
+    _exit(counted == before + 10 ? 0 : 1);
+}
+
+static int
+fork_often(void *arg)
+{
+    struct cel__worker *me = arg == NULL ? NULL : cel__worker();
+    pthread_t threads[2];
+
+    cel__latch_init(&latch);
+    counted = 0;
+    atomic_store(&has_theirs, false);
+    atomic_store(&enough, false);
+    CHECK_EQ(pthread_create(&threads[0], NULL, use_both_here, NULL), 0);
+    CHECK_EQ(pthread_create(&threads[1], NULL, use_outside, NULL), 0);
+    while (!atomic_load(&has_theirs)) {
+        sched_yield();
+    }
+    for (int i = 0; i < NFORKS; i++) {
+        int status;
+        pid_t child = fork();
+        CHECK_GE(child, 0);
+        if (child == 0) {
+            be_a_child(me);
+        }
+        CHECK_EQ(waitpid(child, &status, 0), child);
+        CHECK_EQ(status, 0);
+        count(me, 10);
+    }
+    atomic_store(&enough, true);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    }
+    return 0;
+}
+
+static int
+fork_in_a_worker(void *arg)
+{
+    return fork_often(&arg);
+}
+
+TEST(nobody_is_inside_one_when_a_thread_forks)
+{
+    if (CEL__TSAN || getenv("MESON_EXE_WRAPPER") != NULL) {
+        SKIP("neither ThreadSanitizer nor qemu follows threads into a child");
+    }
+    CHECK_EQ(fork_often(NULL), 0);
+    run(fork_in_a_worker);
 }
