@@ -23,7 +23,6 @@
 #include "base/check.h"
 
 static const struct cel__awaited awaited_room = {.what = "room in a channel"};
-
 static const struct cel__awaited awaited_value = {
     .what = "a value in a channel"};
 
@@ -36,7 +35,7 @@ cel_chan_open(cel_chan **out, size_t size, size_t capacity)
         __builtin_add_overflow(bytes, sizeof(struct cel_chan), &bytes)) {
         return -EINVAL;
     }
-    struct cel_chan *chan = cel__alloc(bytes);
+    struct cel_chan *chan = cel__alloc_zeroed(1, bytes);
     if (chan == NULL) {
         return -ENOMEM;
     }
@@ -45,9 +44,6 @@ cel_chan_open(cel_chan **out, size_t size, size_t capacity)
     cel__list_init(&chan->receivers);
     chan->size = size;
     chan->capacity = capacity;
-    chan->count = 0;
-    chan->head = 0;
-    chan->shut = false;
     *out = chan;
     return 0;
 }

@@ -8,18 +8,14 @@
  */
 #include <errno.h>
 #include <stdbool.h>
-#include <stdlib.h>
 
-#include "base/alloc.h"
-#include "base/check.h"
 #include "celadon/sync.h"
 #include "sync/queue.h"
 
 /* Invariant: somebody waits => pending.  Guarded by the latch. */
 struct gate {
-    struct cel__latch latch;
-    struct cel__link waiters; /* struct cel__wait */
-    size_t pending;           /* 0: who comes passes */
+    struct cel__queue queue;
+    size_t pending; /* 0: who comes passes */
 };
 
 struct cel_event {
@@ -30,24 +26,15 @@ struct cel_wg {
     struct gate gate; /* pending: what is not done */
 };
 
-static struct gate *
-gate_open(size_t pending)
+static int
+gate_open(struct gate **out, size_t pending)
 {
-    struct gate *gate = cel__alloc(sizeof(*gate));
+    int err = cel__queue_open(out, sizeof(**out));
 
-    if (gate != NULL) {
-        cel__latch_init(&gate->latch);
-        cel__list_init(&gate->waiters);
-        gate->pending = pending;
+    if (err == 0) {
+        (*out)->pending = pending;
     }
-    return gate;
-}
-
-static void
-gate_close(struct gate *gate)
-{
-    cel__assert(gate == NULL || cel__list_empty(&gate->waiters));
-    free(gate);
+    return err;
 }
 
 static const struct cel__awaited awaited_event = {.what = "an event"};
@@ -61,42 +48,34 @@ gate_wait(struct gate *gate, cel_time deadline,
     struct cel__wait wait;
 
     cel__queue_charge(me, deadline);
-    cel__latch_take(&gate->latch, me);
+    cel__latch_take(&gate->queue.latch, me);
     if (gate->pending == 0) {
-        cel__latch_give(&gate->latch, me);
+        cel__latch_give(&gate->queue.latch, me);
         return 0;
     }
-    return cel__queue_wait(&gate->waiters, &wait, &gate->latch, me, deadline,
-                           kind);
+    return cel__queue_wait(&gate->queue.waiters, &wait, &gate->queue.latch, me,
+                           deadline, kind);
 }
 
-/* Nothing is pending any more; the latch is held. */
+/* From now on `pending` is; the latch is held, and let go of. */
 static void
-let_pass(struct gate *gate, struct cel__worker *me)
+gate_set(struct gate *gate, size_t pending, struct cel__worker *me)
 {
-    struct cel__wait *wait;
-
-    while ((wait = cel__queue_first(&gate->waiters)) != NULL) {
-        cel__queue_finish(wait, 0, me);
-    }
+    gate->pending = pending;
+    while (pending == 0 && cel__queue_pass(&gate->queue.waiters, 0, me)) {}
+    cel__latch_give(&gate->queue.latch, me);
 }
 
 int
 cel_event_open(cel_event **event)
 {
-    struct gate *gate = gate_open(1);
-
-    if (gate == NULL) {
-        return -ENOMEM;
-    }
-    *event = (cel_event *)gate;
-    return 0;
+    return gate_open((struct gate **)event, 1);
 }
 
 void
 cel_event_close(cel_event *event)
 {
-    gate_close((struct gate *)event);
+    cel__queue_close(event);
 }
 
 int
@@ -110,10 +89,8 @@ cel_event_set(cel_event *event)
 {
     struct cel__worker *me = cel__worker();
 
-    cel__latch_take(&event->gate.latch, me);
-    event->gate.pending = 0;
-    let_pass(&event->gate, me);
-    cel__latch_give(&event->gate.latch, me);
+    cel__latch_take(&event->gate.queue.latch, me);
+    gate_set(&event->gate, 0, me);
 }
 
 void
@@ -121,9 +98,8 @@ cel_event_clear(cel_event *event)
 {
     struct cel__worker *me = cel__worker();
 
-    cel__latch_take(&event->gate.latch, me);
-    event->gate.pending = 1;
-    cel__latch_give(&event->gate.latch, me);
+    cel__latch_take(&event->gate.queue.latch, me);
+    gate_set(&event->gate, 1, me);
 }
 
 int
@@ -131,28 +107,22 @@ cel_event_is_set(cel_event *event)
 {
     struct cel__worker *me = cel__worker();
 
-    cel__latch_take(&event->gate.latch, me);
+    cel__latch_take(&event->gate.queue.latch, me);
     bool is_set = event->gate.pending == 0;
-    cel__latch_give(&event->gate.latch, me);
+    cel__latch_give(&event->gate.queue.latch, me);
     return is_set;
 }
 
 int
 cel_wg_open(cel_wg **wg)
 {
-    struct gate *gate = gate_open(0);
-
-    if (gate == NULL) {
-        return -ENOMEM;
-    }
-    *wg = (cel_wg *)gate;
-    return 0;
+    return gate_open((struct gate **)wg, 0);
 }
 
 void
 cel_wg_close(cel_wg *wg)
 {
-    gate_close((struct gate *)wg);
+    cel__queue_close(wg);
 }
 
 int
@@ -160,22 +130,12 @@ cel_wg_add(cel_wg *wg, ptrdiff_t n)
 {
     struct cel__worker *me = cel__worker();
     struct gate *gate = &wg->gate;
-    int code = 0;
 
-    cel__latch_take(&gate->latch, me);
+    cel__latch_take(&gate->queue.latch, me);
     size_t pending = gate->pending + (size_t)n;
-    if (n < 0 ? gate->pending < (size_t)0 - (size_t)n
-              : pending < gate->pending) {
-        code = -EINVAL;
-    }
-    else {
-        gate->pending = pending;
-    }
-    if (gate->pending == 0) {
-        let_pass(gate, me);
-    }
-    cel__latch_give(&gate->latch, me);
-    return code;
+    bool fits = n < 0 ? pending < gate->pending : pending >= gate->pending;
+    gate_set(gate, fits ? pending : gate->pending, me);
+    return fits ? 0 : -EINVAL;
 }
 
 int

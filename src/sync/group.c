@@ -12,9 +12,7 @@
 #include "celadon/group.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
-#include "base/alloc.h"
 #include "base/check.h"
 #include "celadon/workers.h"
 #include "sched/run.h"
@@ -23,9 +21,8 @@
 
 /* Invariant: somebody waits => there are members.  Guarded by the latch. */
 struct cel_group {
-    struct cel__latch latch;
+    struct cel__queue queue;
     struct cel__link members; /* struct cel_coro by `member` */
-    struct cel__link waiters; /* struct cel__wait */
     cel_time bound;           /* of each member, from the one who opened it */
     int error;                /* of the first member that failed, or 0 */
     bool keep_going;          /* a failure does not cancel the others */
@@ -41,7 +38,7 @@ member(void *object, size_t number)
     struct cel__worker *me = cel__worker();
     const struct cel__coro *coro = NULL;
 
-    cel__latch_take(&group->latch, me);
+    cel__latch_take(&group->queue.latch, me);
     for (struct cel__link *link = group->members.next; link != &group->members;
          link = link->next) {
         if (number-- == 0) {
@@ -49,7 +46,7 @@ member(void *object, size_t number)
             break;
         }
     }
-    cel__latch_give(&group->latch, me);
+    cel__latch_give(&group->queue.latch, me);
     return coro;
 }
 
@@ -60,22 +57,18 @@ int
 cel_group_open(cel_group **out, unsigned flags)
 {
     struct cel__worker *me = cel__worker();
+    struct cel_group *group;
 
     if ((flags & ~CEL_GROUP_KEEP_GOING) != 0) {
         return -EINVAL;
     }
-    struct cel_group *group = cel__alloc(sizeof(*group));
-    if (group == NULL) {
-        return -ENOMEM;
+    int err = cel__queue_open(&group, sizeof(*group));
+    if (err < 0) {
+        return err;
     }
-    cel__latch_init(&group->latch);
     cel__list_init(&group->members);
-    cel__list_init(&group->waiters);
     group->bound = me == NULL ? CEL_FOREVER : me->current->bound;
-    group->error = 0;
     group->keep_going = (flags & CEL_GROUP_KEEP_GOING) != 0;
-    group->cancelled = false;
-    group->closed = false;
     *out = group;
     return 0;
 }
@@ -97,7 +90,7 @@ cancel_all(struct cel_group *group, struct cel__worker *me)
 static void
 give_and_settle(struct cel_group *group, struct cel__worker *me)
 {
-    cel__latch_give(&group->latch, me);
+    cel__latch_give(&group->queue.latch, me);
     if (me != NULL) {
         cel__worker_settle(me);
     }
@@ -108,9 +101,8 @@ end(struct cel_coro *self)
 {
     struct cel_group *group = self->group;
     struct cel__worker *me = self->coro.worker;
-    struct cel__wait *wait;
 
-    cel__latch_take(&group->latch, me);
+    cel__latch_take(&group->queue.latch, me);
     cel__list_remove(&self->member);
     bool failed = self->result < 0 &&
                   !(group->cancelled && self->result == -ECANCELED);
@@ -121,9 +113,7 @@ end(struct cel_coro *self)
         }
     }
     if (cel__list_empty(&group->members)) {
-        while ((wait = cel__queue_first(&group->waiters)) != NULL) {
-            cel__queue_finish(wait, 0, me);
-        }
+        while (cel__queue_pass(&group->queue.waiters, 0, me)) {}
     }
     give_and_settle(group, me);
     cel__run_end(self);
@@ -154,13 +144,13 @@ go_at(struct cel_group *group, struct cel__run *run, unsigned index,
     self->member_fn = fn;
     self->arg = arg;
     self->group = group;
-    cel__latch_take(&group->latch, run->worker);
+    cel__latch_take(&group->queue.latch, run->worker);
     self->coro.bound = group->bound;
     bool closed = group->closed;
     if (!closed) {
         cel__list_append(&group->members, &self->member);
     }
-    cel__latch_give(&group->latch, run->worker);
+    cel__latch_give(&group->queue.latch, run->worker);
     if (closed) {
         cel__team_discard(run, self);
         return -ECANCELED;
@@ -208,16 +198,17 @@ cel_group_wait(cel_group *group, cel_time deadline)
     struct cel__wait wait;
 
     cel__queue_charge(me, deadline);
-    cel__latch_take(&group->latch, me);
+    cel__latch_take(&group->queue.latch, me);
     int code = 0;
     if (self != NULL && self->group == group) {
         code = -EDEADLK;
     }
     else if (!cel__list_empty(&group->members)) {
-        return cel__queue_wait(&group->waiters, &wait, &group->latch, me,
-                               deadline, &awaited_group);
+        return cel__queue_wait(&group->queue.waiters, &wait,
+                               &group->queue.latch, me, deadline,
+                               &awaited_group);
     }
-    cel__latch_give(&group->latch, me);
+    cel__latch_give(&group->queue.latch, me);
     return code;
 }
 
@@ -226,7 +217,7 @@ cel_group_cancel(cel_group *group)
 {
     struct cel__worker *me = cel__worker();
 
-    cel__latch_take(&group->latch, me);
+    cel__latch_take(&group->queue.latch, me);
     group->cancelled = true;
     cancel_all(group, me);
     give_and_settle(group, me);
@@ -237,9 +228,9 @@ cel_group_error(cel_group *group)
 {
     struct cel__worker *me = cel__worker();
 
-    cel__latch_take(&group->latch, me);
+    cel__latch_take(&group->queue.latch, me);
     int error = group->error;
-    cel__latch_give(&group->latch, me);
+    cel__latch_give(&group->queue.latch, me);
     return error;
 }
 
@@ -252,22 +243,22 @@ cel_group_close(cel_group *group)
     if (group == NULL) {
         return 0;
     }
-    cel__latch_take(&group->latch, me);
+    cel__latch_take(&group->queue.latch, me);
     if (!cel__list_empty(&group->members)) {
         cel__assert(me != NULL && cel_self()->group != group);
         group->cancelled = true;
         cancel_all(group, me);
         give_and_settle(group, me);
-        cel__latch_take(&group->latch, me);
+        cel__latch_take(&group->queue.latch, me);
     }
     if (!cel__list_empty(&group->members)) {
-        (void)cel__queue_wait_firmly(&group->waiters, &wait, &group->latch, me,
-                                     &awaited_group);
+        (void)cel__queue_wait_firmly(&group->queue.waiters, &wait,
+                                     &group->queue.latch, me, &awaited_group);
     }
     else {
-        cel__latch_give(&group->latch, me);
+        cel__latch_give(&group->queue.latch, me);
     }
     int error = group->error;
-    free(group);
+    cel__queue_close(group);
     return error;
 }

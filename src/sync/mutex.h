@@ -12,10 +12,12 @@
 
 /* Invariant: waiters wait => holder != NULL. */
 struct cel_mutex {
-    struct cel__latch latch;
+    struct cel__queue queue;
     struct cel__coro *holder; /* NULL: it is free */
-    struct cel__link waiters; /* struct cel__wait, the oldest first */
 };
+
+/* For a dump: who holds what begins with a mutex. */
+const struct cel__coro *cel__mutex_holder(void *object, size_t number);
 
 /* Lock it for the current coroutine of `me`, neither a deadline nor a cancel
    notwithstanding.  Suspends. */

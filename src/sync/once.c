@@ -42,17 +42,12 @@ CEL__STATIC_ASSERT(sizeof(struct once) <= sizeof(cel_once),
 static int
 run(struct once *self, int (*fn)(void *arg), void *arg)
 {
-    struct cel__wait *wait;
     int code = fn(arg);
     struct cel__worker *me = cel__worker();
 
     cel__latch_take(&self->latch, me);
     if (code < 0) {
-        wait = cel__queue_first(&self->waiters);
-        if (wait != NULL) {
-            cel__queue_finish(wait, YOUR_TURN, me);
-        }
-        else {
+        if (!cel__queue_pass(&self->waiters, YOUR_TURN, me)) {
             atomic_store_explicit(&self->state, OPEN, memory_order_relaxed);
         }
     }
@@ -60,9 +55,7 @@ run(struct once *self, int (*fn)(void *arg), void *arg)
         /* Release: who sees it sees what `fn` did; pairs with the acquire in
            cel_once_run(). */
         atomic_store_explicit(&self->state, DONE, memory_order_release);
-        while ((wait = cel__queue_first(&self->waiters)) != NULL) {
-            cel__queue_finish(wait, 0, me);
-        }
+        while (cel__queue_pass(&self->waiters, 0, me)) {}
     }
     cel__latch_give(&self->latch, me);
     return code < 0 ? code : 0;

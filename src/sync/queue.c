@@ -9,24 +9,55 @@
 #include "sync/queue.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
+#include "base/alloc.h"
+#include "base/check.h"
 #include "see/awaited.h"
 
-/* Let go of the latch and park until the wait is done or, unless it is to be
-   firm, has been ended otherwise. */
+int
+cel__queue_open(void *out, size_t size)
+{
+    struct cel__queue *queue = cel__alloc_zeroed(1, size);
+
+    if (queue == NULL) {
+        return -ENOMEM;
+    }
+    cel__latch_init(&queue->latch);
+    cel__list_init(&queue->waiters);
+    *(struct cel__queue **)out = queue;
+    return 0;
+}
+
+void
+cel__queue_close(void *object)
+{
+    cel__assert(object == NULL ||
+                cel__list_empty(&((struct cel__queue *)object)->waiters));
+    free(object);
+}
+
+/* In place of a deadline; no moment that is waited for. */
+#define FIRMLY CEL_AT_ONCE
+
+/* Join the queue, let go of the latch and park until the wait is done or,
+   unless it is to be firm (FIRMLY), has been ended otherwise. */
 static int
-await(struct cel__wait *wait, struct cel__latch *latch, struct cel__worker *me,
-      cel_time deadline, const struct cel__awaited *kind, bool firm)
+await(struct cel__link *queue, struct cel__wait *wait,
+      struct cel__latch *latch, struct cel__worker *me, cel_time deadline,
+      const struct cel__awaited *kind)
 {
     struct cel__awaiting note = {kind, latch};
     struct cel__coro *self = me->current;
     int code = 0;
 
+    cel__wait_init(wait, self);
+    cel__list_append(queue, &wait->link);
     cel__latch_give(latch, me);
     self->awaiting = &note;
     me->nshared++;
     for (;;) {
-        if (firm) {
+        if (deadline == FIRMLY) {
             cel__park_firmly(me, kind->what);
         }
         else {
@@ -58,9 +89,7 @@ cel__queue_wait(struct cel__link *queue, struct cel__wait *wait,
         cel__latch_give(latch, me);
         return deadline <= CEL_AT_ONCE ? -ETIMEDOUT : -EPERM;
     }
-    cel__wait_init(wait, me->current);
-    cel__list_append(queue, &wait->link);
-    return await(wait, latch, me, deadline, kind, false);
+    return await(queue, wait, latch, me, deadline, kind);
 }
 
 int
@@ -68,7 +97,5 @@ cel__queue_wait_firmly(struct cel__link *queue, struct cel__wait *wait,
                        struct cel__latch *latch, struct cel__worker *me,
                        const struct cel__awaited *kind)
 {
-    cel__wait_init(wait, me->current);
-    cel__list_append(queue, &wait->link);
-    return await(wait, latch, me, CEL_FOREVER, kind, true);
+    return await(queue, wait, latch, me, FIRMLY, kind);
 }

@@ -24,6 +24,19 @@
 #include "sched/worker.h"
 #include "see/awaited.h"
 
+/* What an object begins with that coroutines wait for; a dump finds it so. */
+struct cel__queue {
+    struct cel__latch latch;  /* guards all of the object */
+    struct cel__link waiters; /* struct cel__wait, the oldest first */
+};
+
+/* Make an object of `size` bytes that begins with a queue and is else zeroed,
+   and leave its address at `out`, a pointer.  Returns 0 or -ENOMEM. */
+int cel__queue_open(void *out, size_t size);
+
+/* Nobody waits; NULL is harmless. */
+void cel__queue_close(void *object);
+
 /*
  * Wait in `queue`, at its back.  The caller holds `latch`, with which the
  * object begins, for a dump finds it so; on return it does not.
@@ -58,6 +71,18 @@ cel__queue_first(const struct cel__link *queue)
     struct cel__link *link = cel__list_first(queue);
 
     return link == NULL ? NULL : cel__container(link, struct cel__wait, link);
+}
+
+/* End the wait at the front of `queue`; returns whether there was one. */
+static inline bool
+cel__queue_pass(struct cel__link *queue, int result, struct cel__worker *me)
+{
+    struct cel__wait *wait = cel__queue_first(queue);
+
+    if (wait != NULL) {
+        cel__queue_finish(wait, result, me);
+    }
+    return wait != NULL;
 }
 
 /*
