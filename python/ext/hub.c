@@ -43,20 +43,26 @@ drop_spent(struct hub *hub)
     }
 }
 
+/* Whether there is something yet; then there is not any more. */
+static inline bool
+take_litter(struct hub *hub)
+{
+    if (!atomic_load_explicit(&hub->untidy, memory_order_relaxed)) {
+        return false;
+    }
+    if (!CELEXT_FREE_THREADED) {
+        /* Nobody else runs; an exchange costs as much as half a switch. */
+        atomic_store_explicit(&hub->untidy, false, memory_order_relaxed);
+        return true;
+    }
+    /* Acquire: pairs with the release in hub_litter(). */
+    return atomic_exchange_explicit(&hub->untidy, false, memory_order_acquire);
+}
+
 void
 hub_tidy_up(struct hub *hub)
 {
-    PyObject *leaving = hub->leaving;
-
-    if (leaving != NULL) {
-        hub->leaving = NULL;
-        Py_DECREF(leaving);
-    }
-    /* Looked at first, for an exchange costs as much as half a switch.
-       Acquire: pairs with the release in hub_litter(). */
-    while (
-        atomic_load_explicit(&hub->untidy, memory_order_relaxed) &&
-        atomic_exchange_explicit(&hub->untidy, false, memory_order_acquire)) {
+    while (take_litter(hub)) {
         struct cel__link *link;
         while ((link = cel__list_first(&hub->dead)) != NULL) {
             glet_bury(cel__container(link, struct glet, link));

@@ -144,10 +144,7 @@ hub_current(const struct hub *hub)
     return coro == &hub->worker->root ? hub->main : (struct glet *)coro;
 }
 
-/*
- * Drop the references that greenlets gave up when they switched away or
- * ended: the first thing after every switch.  May run any Python code.
- */
+/* What hub_tidy() does where there is something. */
 void hub_tidy_up(struct hub *hub);
 
 /* There is something for hub_tidy(); any thread. */
@@ -159,11 +156,21 @@ hub_litter(struct hub *hub)
     atomic_store_explicit(&hub->untidy, true, memory_order_release);
 }
 
+/*
+ * Drop the references that greenlets gave up when they switched away or
+ * ended: the first thing after every switch.  May run any Python code.
+ */
 static inline void
 hub_tidy(struct hub *hub)
 {
-    if (hub->leaving != NULL ||
-        atomic_load_explicit(&hub->untidy, memory_order_relaxed)) {
+    PyObject *leaving = hub->leaving;
+
+    if (leaving != NULL) {
+        hub->leaving = NULL;
+        Py_DECREF(leaving);
+    }
+    if (cel__unlikely(
+            atomic_load_explicit(&hub->untidy, memory_order_relaxed))) {
         hub_tidy_up(hub);
     }
 }

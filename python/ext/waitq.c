@@ -125,20 +125,17 @@ pass_on(struct waitq *queue, int (*ready)(PyObject *), PyObject *thing)
 }
 
 int
-waitq_wait_for(struct waitq *queue, int (*ready)(PyObject *thing),
-               PyObject *thing, cel_time deadline, const char *what)
+waitq_wait_until(struct waitq *queue, int (*ready)(PyObject *thing),
+                 PyObject *thing, cel_time deadline, const char *what)
 {
     struct waiter me;
+    int is_ready = 0;
 
+    if (deadline == CEL_AT_ONCE) {
+        return waitq_spin() < 0 ? -1 : ready(thing);
+    }
     me.turn = 0; /* the rest is for who really waits */
-    for (;;) {
-        int is_ready = ready(thing);
-        if (is_ready != 0) {
-            return is_ready;
-        }
-        if (deadline == CEL_AT_ONCE) {
-            return waitq_spin() < 0 ? -1 : ready(thing);
-        }
+    while (is_ready == 0) {
         struct hub *hub = hub_get(celext_state_of(Py_TYPE(thing)));
         if (hub == NULL) {
             return -1;
@@ -150,7 +147,9 @@ waitq_wait_for(struct waitq *queue, int (*ready)(PyObject *thing),
             }
             return code;
         }
+        is_ready = ready(thing);
     }
+    return is_ready;
 }
 
 int

@@ -86,6 +86,10 @@ void waitq_enter(struct waitq *queue, struct waiter *me, struct hub *hub);
 int waitq_wait(struct waitq *queue, struct waiter *me, struct hub *hub,
                cel_time deadline, const char *what);
 
+/* As below, where it was asked and not ready. */
+int waitq_wait_until(struct waitq *queue, int (*ready)(PyObject *thing),
+                     PyObject *thing, cel_time deadline, const char *what);
+
 /*
  * Wait until `ready(thing)`, which is asked first; `what` names the wait.
  * CEL_AT_ONCE does not wait, but lets others run if it is time and asks again.
@@ -95,8 +99,16 @@ int waitq_wait(struct waitq *queue, struct waiter *me, struct hub *hub,
  * (`deadline` passed) or -1 with an exception; where it is ready then, the
  * next waiter has been woken.
  */
-int waitq_wait_for(struct waitq *queue, int (*ready)(PyObject *thing),
-                   PyObject *thing, cel_time deadline, const char *what);
+static inline int
+waitq_wait_for(struct waitq *queue, int (*ready)(PyObject *thing),
+               PyObject *thing, cel_time deadline, const char *what)
+{
+    int is_ready = ready(thing);
+
+    return cel__likely(is_ready != 0)
+               ? is_ready
+               : waitq_wait_until(queue, ready, thing, deadline, what);
+}
 
 /*
  * For a call that does not wait, for it must not or need not: let others run
