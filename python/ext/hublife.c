@@ -53,16 +53,17 @@ struct hub_totals hub_totals = {.timed = true};
 /* ---- what the engine asks */
 
 static void /* cpylint: after_sleep() takes it again */
-before_sleep(struct cel__worker *worker)
+before_sleep(struct cel__loop *loop)
 {
-    wakeup_before_sleep(worker->embedder);
+    wakeup_before_sleep(
+        cel__container(loop, struct cel__worker, loop)->embedder);
     (void)PyEval_SaveThread();
 }
 
 static void /* cpylint: before_sleep() has let it go */
-after_sleep(struct cel__worker *worker)
+after_sleep(struct cel__loop *loop)
 {
-    struct hub *hub = worker->embedder;
+    struct hub *hub = cel__container(loop, struct cel__worker, loop)->embedder;
 
     PyEval_RestoreThread(hub->ts);
     wakeup_after_sleep(hub);

@@ -65,4 +65,11 @@ cel__list_first(const struct cel__link *list)
     return list->next == list ? NULL : list->next;
 }
 
+/* Go over what `list` links by `member`: `item` is each in turn, and stays. */
+#define cel__list_foreach(item, list, member)                                 \
+    for (struct cel__link *link_ = (list)->next;                              \
+         link_ != (list) &&                                                   \
+         ((item) = cel__container(link_, __typeof__(*(item)), member));       \
+         link_ = link_->next)
+
 #endif

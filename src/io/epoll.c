@@ -31,7 +31,6 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
-#include "base/fork.h"
 #include "base/sys.h"
 #include "io/backend.h"
 #include "io/fd.h"
@@ -185,17 +184,14 @@ arm_edge(struct cel__loop *loop, int fd, struct cel__fd *entry)
 int
 cel__epoll_arm(struct cel__loop *loop, int fd, struct cel__fd *entry)
 {
-    if (cel__unlikely(loop->forks != cel__fork_count())) {
-        int err = cel__loop_after_fork(loop);
-        if (err < 0) {
-            return err;
-        }
+    int err = cel__loop_after_fork(loop);
+    if (err < 0) {
+        return err;
     }
-    if (entry->owned) {
-        return arm_edge(loop, fd, entry);
-    }
-    return control(loop, fd, entry,
-                   EPOLLONESHOT | cel__readiness_interest(entry));
+    return entry->owned
+               ? arm_edge(loop, fd, entry)
+               : control(loop, fd, entry,
+                         EPOLLONESHOT | cel__readiness_interest(entry));
 }
 
 void

@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "base/fork.h"
 #include "base/probe.h"
 #include "io/epoll.h"
 #include "io/fileop.h"
@@ -32,13 +31,6 @@ static const struct cel__backend *const backends[] = {
 /* Where the choice begins that nobody has made: 0 is io_uring, 1 epoll. */
 #define FIRST_CHOICE 1
 
-static int
-open_with(struct cel__loop *loop, const struct cel__backend *backend)
-{
-    loop->backend = backend;
-    return backend->open(loop);
-}
-
 int
 cel__loop_open(struct cel__loop *loop, const char *backend)
 {
@@ -51,16 +43,14 @@ cel__loop_open(struct cel__loop *loop, const char *backend)
     cel__fd_table_init(&loop->fds);
     bool any = backend == NULL || *backend == '\0';
     for (size_t i = any ? FIRST_CHOICE : 0; i < NBACKENDS; i++) {
-        if (any) {
-            err = open_with(loop, backends[i]);
+        if (any || strcmp(backend, backends[i]->name) == 0) {
+            loop->backend = backends[i];
+            err = loop->backend->open(loop);
             /* A sandbox may forbid the best one; what else fails would fail
                with the next one too. */
-            if (err != -ENOSYS && err != -EPERM) {
+            if (!any || (err != -ENOSYS && err != -EPERM)) {
                 return err;
             }
-        }
-        else if (strcmp(backend, backends[i]->name) == 0) {
-            return open_with(loop, backends[i]);
         }
     }
     if (err == -EINVAL) {
@@ -75,25 +65,10 @@ cel__loop_backend_name(size_t number)
     return number < NBACKENDS ? backends[number]->name : NULL;
 }
 
-const char *
-cel__loop_reason(const struct cel__loop *loop)
-{
-    return loop->reason;
-}
-
 void
 cel__loop_close(struct cel__loop *loop)
 {
-    struct cel__fd *entry;
-
-    for (int fd = 0; (entry = cel__fd_next(&loop->fds, &fd)) != NULL; fd++) {
-        for (int i = 0; i < 3; i++) {
-            struct cel__op *op;
-            while ((op = cel__op_first(&entry->waiters[i])) != NULL) {
-                cel__loop_cancel(loop, op, -ECANCELED);
-            }
-        }
-    }
+    cel__loop_cancel_all(loop);
     /* The kernel may still have the buffers of some. */
     while (loop->narmed != 0) {
         (void)cel__loop_poll(loop, CEL_MSEC);
@@ -141,6 +116,21 @@ cel__loop_cancel(struct cel__loop *loop, struct cel__op *op, int result)
     }
 }
 
+void
+cel__loop_cancel_all(struct cel__loop *loop)
+{
+    struct cel__fd *entry;
+    struct cel__op *op;
+
+    for (int fd = 0; (entry = cel__fd_next(&loop->fds, &fd)) != NULL; fd++) {
+        for (int i = 0; i < 3; i++) {
+            while ((op = cel__op_first(&entry->waiters[i])) != NULL) {
+                cel__loop_cancel(loop, op, -ECANCELED);
+            }
+        }
+    }
+}
+
 int
 cel__loop_poll(struct cel__loop *loop, cel_time timeout)
 {
@@ -148,13 +138,8 @@ cel__loop_poll(struct cel__loop *loop, cel_time timeout)
     if (timeout == 0 && loop->narmed == 0) {
         return 0;
     }
-    if (cel__unlikely(loop->forks != cel__fork_count())) {
-        int err = cel__loop_after_fork(loop);
-        if (err < 0) {
-            return err;
-        }
-    }
-    return loop->backend->poll(loop, timeout);
+    int err = cel__loop_after_fork(loop);
+    return err < 0 ? err : loop->backend->poll(loop, timeout);
 }
 
 void
@@ -196,8 +181,7 @@ void
 cel__loop_forget(struct cel__loop *loop, int fd, int result)
 {
     /* A fork is seen to first: the kernel objects may be the parent's. */
-    if (cel__likely(loop->forks == cel__fork_count()) ||
-        cel__loop_after_fork(loop) == 0) {
+    if (cel__loop_after_fork(loop) == 0) {
         loop->backend->forget(loop, fd, result);
     }
 }
@@ -241,13 +225,10 @@ cel__loop_wake(struct cel__loop *loop)
 }
 
 int
-cel__loop_after_fork(struct cel__loop *loop)
+cel__loop_forked(struct cel__loop *loop)
 {
     unsigned before = loop->forks;
 
-    if (before == cel__fork_count()) {
-        return 0;
-    }
     loop->forks = cel__fork_count(); /* arming looks at it again */
     int err = loop->backend->after_fork(loop);
     if (err < 0) {

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/fork.h"
 #include "celadon/base.h"
 #include "io/backend.h"
 #include "io/fd.h"
@@ -22,10 +23,13 @@
 struct cel__loop {
     const struct cel__backend *backend;
     struct cel__fd_table fds;
-    size_t narmed;      /* operations ARMED: something that may still happen */
-    void *state;        /* the backend's own */
-    unsigned forks;     /* cel__fork_count() when `state` was made */
-    const char *reason; /* see cel__loop_reason() */
+    size_t narmed;  /* operations ARMED: something that may still happen */
+    void *state;    /* the backend's own */
+    unsigned forks; /* cel__fork_count() when `state` was made */
+    /* Why the backend that was asked for, or a better one than this, is not
+       used, for people to read; NULL where there is nothing to say.  Also
+       after cel__loop_open() failed. */
+    const char *reason;
     /* Called around a wait that may sleep; may be NULL. */
     void (*before_sleep)(struct cel__loop *loop);
     void (*after_sleep)(struct cel__loop *loop);
@@ -36,11 +40,6 @@ struct cel__loop {
  * -EINVAL (no such backend), -ENOSYS (not on this system), -EMFILE, -ENOMEM.
  */
 int cel__loop_open(struct cel__loop *loop, const char *backend);
-
-/* Why the backend that was asked for, or a better one than this, is not used,
-   for people to read; NULL where there is nothing to say.  Also after
-   cel__loop_open() failed. */
-const char *cel__loop_reason(const struct cel__loop *loop);
 
 /* The names of all backends, the best first; NULL: there are fewer. */
 const char *cel__loop_backend_name(size_t number);
@@ -67,6 +66,9 @@ bool cel__loop_try(struct cel__loop *loop, struct cel__op *op);
 
 /* See cel__backend.cancel(); harmless where `op` is IDLE. */
 void cel__loop_cancel(struct cel__loop *loop, struct cel__op *op, int result);
+
+/* All that wait for a descriptor, with -ECANCELED. */
+void cel__loop_cancel_all(struct cel__loop *loop);
 
 /* See cel__backend.poll(). */
 int cel__loop_poll(struct cel__loop *loop, cel_time timeout);
@@ -115,12 +117,20 @@ bool cel__loop_is_idle(const struct cel__loop *loop);
 /* Let a poll that sleeps return.  Any thread. */
 void cel__loop_wake(struct cel__loop *loop);
 
+int cel__loop_forked(struct cel__loop *loop);
+
 /*
  * In the child of a fork: drop what belongs to the parent and arm again what
  * waits.  Harmless elsewhere; the loop's other functions see to it
  * themselves.  Returns 0 or what the backend fails with.
  */
-int cel__loop_after_fork(struct cel__loop *loop);
+static inline int
+cel__loop_after_fork(struct cel__loop *loop)
+{
+    return cel__likely(loop->forks == cel__fork_count())
+               ? 0
+               : cel__loop_forked(loop);
+}
 
 /* For backends: take `op`, which is ARMED, out of its queue and end it. */
 void cel__loop_finish(struct cel__loop *loop, struct cel__op *op,

@@ -103,23 +103,10 @@ cel__readiness_refused(struct cel__fd *entry, struct cel__op *op, int err)
     return 1;
 }
 
-bool
-cel__readiness_wanted(const struct cel__fd *entry)
-{
-    const struct cel__op *reader = cel__op_first(
-        &entry->waiters[CEL__FD_READ]);
-    const struct cel__op *writer = cel__op_first(
-        &entry->waiters[CEL__FD_WRITE]);
-
-    return (reader != NULL && !reader->posted) ||
-           (writer != NULL && !writer->posted) ||
-           !cel__list_empty(&entry->waiters[CEL__FD_POLL]);
-}
-
 uint32_t
 cel__readiness_interest(const struct cel__fd *entry)
 {
-    const struct cel__link *polls = &entry->waiters[CEL__FD_POLL];
+    const struct cel__op *op;
     const struct cel__op *reader = cel__op_first(
         &entry->waiters[CEL__FD_READ]);
     const struct cel__op *writer = cel__op_first(
@@ -136,9 +123,8 @@ cel__readiness_interest(const struct cel__fd *entry)
             events |= CEL__READABLE;
         }
     }
-    for (struct cel__link *link = polls->next; link != polls;
-         link = link->next) {
-        events |= cel__container(link, struct cel__op, link)->events;
+    cel__list_foreach (op, &entry->waiters[CEL__FD_POLL], link) {
+        events |= op->events | CEL__FAILED; /* which is told in any case */
     }
     return events;
 }
@@ -173,26 +159,29 @@ heard(uint32_t wanted, uint32_t events)
     return events & (wanted | BROKEN);
 }
 
-/* End the waits for readiness that asked for one of `events`. */
+/* End the operations of `queue` that hear of `events`, with `result` or, where
+   that is 0, with what they hear.  Only those that are there now: a done() may
+   submit again. */
 static void
-announce(struct cel__loop *loop, struct cel__fd *entry, uint32_t events)
+end_some(struct cel__loop *loop, struct cel__link *queue, uint32_t events,
+         int64_t result)
 {
-    struct cel__link *queue = &entry->waiters[CEL__FD_POLL];
-    struct cel__link hit;
+    struct cel__link some;
     struct cel__op *op;
 
-    cel__list_init(&hit);
+    cel__list_init(&some);
     for (struct cel__link *link = queue->next, *next; link != queue;
          link = next) {
         next = link->next;
         op = cel__container(link, struct cel__op, link);
-        if (heard(op->events, events) != 0) {
+        if (!op->posted && heard(op->events, events) != 0) {
             cel__list_remove(link);
-            cel__list_append(&hit, link);
+            cel__list_append(&some, link);
         }
     }
-    while ((op = cel__op_first(&hit)) != NULL) {
-        cel__loop_finish(loop, op, heard(op->events, events));
+    while ((op = cel__op_first(&some)) != NULL) {
+        cel__loop_finish(loop, op,
+                         result != 0 ? result : heard(op->events, events));
     }
 }
 
@@ -209,7 +198,7 @@ cel__readiness_event(struct cel__loop *loop, struct cel__fd *entry,
     if ((events & WRITE_EVENTS) != 0) {
         entry->ready |= CEL__WRITABLE;
     }
-    announce(loop, entry, events);
+    end_some(loop, &entry->waiters[CEL__FD_POLL], events, 0);
     if ((events & READ_EVENTS) != 0) {
         serve(loop, entry, CEL__READABLE);
     }
@@ -222,24 +211,7 @@ void
 cel__readiness_end(struct cel__loop *loop, struct cel__fd *entry,
                    int64_t result)
 {
-    struct cel__op *op;
-
-    /* Only those that are there now: a done() may submit again. */
     for (int i = 0; i < 3; i++) {
-        struct cel__link *queue = &entry->waiters[i];
-        struct cel__link all;
-        cel__list_init(&all);
-        for (struct cel__link *link = queue->next, *next; link != queue;
-             link = next) {
-            next = link->next;
-            op = cel__container(link, struct cel__op, link);
-            if (!op->posted) {
-                cel__list_remove(link);
-                cel__list_append(&all, link);
-            }
-        }
-        while ((op = cel__op_first(&all)) != NULL) {
-            cel__loop_finish(loop, op, result);
-        }
+        end_some(loop, &entry->waiters[i], BROKEN, result);
     }
 }

@@ -42,13 +42,17 @@ int cel__readiness_refused(struct cel__fd *entry, struct cel__op *op, int err);
 void cel__readiness_event(struct cel__loop *loop, struct cel__fd *entry,
                           uint32_t events);
 
-/* Whether anybody waits for readiness of the descriptor, be it only for its
-   failure. */
-bool cel__readiness_wanted(const struct cel__fd *entry);
-
 /* What the operations of `entry` wait for, as events of poll(2); not those
    that the kernel has a request for. */
 uint32_t cel__readiness_interest(const struct cel__fd *entry);
+
+/* Whether anybody waits for readiness of the descriptor, be it only for its
+   failure. */
+static inline bool
+cel__readiness_wanted(const struct cel__fd *entry)
+{
+    return cel__readiness_interest(entry) != 0;
+}
 
 /* End the operations of `entry` with `result`; not those that the kernel has a
    request for. */

@@ -232,11 +232,9 @@ uring_submit(struct cel__loop *loop, struct cel__op *op)
     struct cel__uring *state = loop->state;
 
     op->posted = false;
-    if (cel__unlikely(loop->forks != cel__fork_count())) {
-        int err = cel__loop_after_fork(loop);
-        if (err < 0) {
-            return err;
-        }
+    int err = cel__loop_after_fork(loop);
+    if (err < 0) {
+        return err;
     }
     if (cel__fileop_is(op)) {
         return post_last(state, NULL, op, &state->files);

@@ -63,24 +63,6 @@ cel__worker(void)
 #define ID_BLOCK UINT64_C(1024)
 static atomic_uint_fast64_t next_id_block;
 
-static void
-before_sleep(struct cel__loop *loop)
-{
-    struct cel__worker *worker = cel__container(loop, struct cel__worker,
-                                                loop);
-
-    worker->hooks.before_sleep(worker);
-}
-
-static void
-after_sleep(struct cel__loop *loop)
-{
-    struct cel__worker *worker = cel__container(loop, struct cel__worker,
-                                                loop);
-
-    worker->hooks.after_sleep(worker);
-}
-
 uint64_t
 cel__coro_next_id(struct cel__worker *worker)
 {
@@ -147,11 +129,8 @@ cel__worker_open(struct cel__worker **out,
     }
     worker->hooks = options->hooks;
     worker->embedder = options->embedder;
-    worker->loop.before_sleep = worker->hooks.before_sleep == NULL
-                                    ? NULL
-                                    : before_sleep;
-    worker->loop.after_sleep = worker->hooks.after_sleep == NULL ? NULL
-                                                                 : after_sleep;
+    worker->loop.before_sleep = options->hooks.before_sleep;
+    worker->loop.after_sleep = options->hooks.after_sleep;
     worker->budget = CEL__BUDGET;
     worker->check = CEL__CHECK_EVERY;
     worker->slice = CEL__HARD ? 0 : cel__clock_ticks_in(CEL__SLICE);
@@ -204,20 +183,18 @@ read_inbox(struct cel__worker *worker)
 static void
 after_fork(struct cel__worker *worker)
 {
+    struct cel__coro *coro;
+    struct cel__annex *annex;
+
     worker->forks = cel__fork_count();
     atomic_store_explicit(&worker->asleep, CEL__AWAKE, memory_order_relaxed);
     /* Threads that were about to send something exist no more. */
     atomic_store_explicit(&worker->senders, 0, memory_order_relaxed);
     read_inbox(worker);
-    for (struct cel__link *link = worker->all.next; link != &worker->all;
-         link = link->next) {
-        struct cel__coro *coro = cel__container(link, struct cel__coro, all);
+    cel__list_foreach (coro, &worker->all, all) {
         atomic_store_explicit(&coro->remote, 0, memory_order_relaxed);
     }
-    for (struct cel__link *link = worker->annexes.next;
-         link != &worker->annexes; link = link->next) {
-        struct cel__annex *annex = cel__container(link, struct cel__annex,
-                                                  link);
+    cel__list_foreach (annex, &worker->annexes, link) {
         annex->forked(annex);
     }
     cel__see_forked(worker);
@@ -287,10 +264,9 @@ struct cel__annex *
 cel__worker_find_annex(const struct cel__worker *worker,
                        void (*close)(struct cel__annex *))
 {
-    for (struct cel__link *link = worker->annexes.next;
-         link != &worker->annexes; link = link->next) {
-        struct cel__annex *annex = cel__container(link, struct cel__annex,
-                                                  link);
+    struct cel__annex *annex;
+
+    cel__list_foreach (annex, &worker->annexes, link) {
         if (annex->close == close) {
             return annex;
         }
@@ -454,16 +430,6 @@ break_deadlock(struct cel__worker *worker)
     return NULL;
 }
 
-/* Tell other threads how things stand. */
-static void
-publish(struct cel__worker *worker)
-{
-    struct cel__business *business = &worker->business;
-
-    atomic_store_explicit(&business->nready, cel__ring_count(&worker->ready),
-                          memory_order_relaxed);
-}
-
 /* What has come beside what the poll, which said `err`, has ended. */
 static void
 take_in(struct cel__worker *worker, int err)
@@ -478,14 +444,6 @@ take_in(struct cel__worker *worker, int err)
     if (CEL__HARD) {
         cel__ring_shuffle(&worker->ready, cel__dice(UINT32_MAX));
     }
-}
-
-/* How `worker` sleeps, as things stand. */
-static enum cel__sleep
-way_to_sleep(const struct cel__worker *worker)
-{
-    return CEL__HAVE_FUTEX && cel__loop_is_idle(&worker->loop) ? CEL__WAITING
-                                                               : CEL__POLLING;
 }
 
 /* Look at I/O, sleeping for at most `timeout` as `sleep` says.  Returns as
@@ -509,13 +467,17 @@ cel__worker_turn(struct cel__worker *worker)
         after_fork(worker);
     }
     cel__count_one(&worker->nturn);
-    publish(worker);
+    atomic_store_explicit(&worker->business.nready,
+                          cel__ring_count(&worker->ready),
+                          memory_order_relaxed);
     if (worker->hooks.idle != NULL && cel__ring_count(&worker->ready) == 0) {
         worker->hooks.idle(worker);
     }
     cel_time timeout = patience(worker);
     if (timeout != 0) {
-        sleep = way_to_sleep(worker);
+        if (CEL__HAVE_FUTEX && cel__loop_is_idle(&worker->loop)) {
+            sleep = CEL__WAITING;
+        }
         /* See the file comment for the order of these two. */
         atomic_store_explicit(&worker->asleep, sleep, memory_order_seq_cst);
         if (!cel__inbox_empty(&worker->inbox)) {

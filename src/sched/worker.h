@@ -81,9 +81,10 @@ struct cel__annex {
 
 /* What an embedder wants to be asked.  Any may be NULL. */
 struct cel__hooks {
-    /* Around a poll that may sleep: let go of and retake a global lock. */
-    void (*before_sleep)(struct cel__worker *worker);
-    void (*after_sleep)(struct cel__worker *worker);
+    /* Around a poll of worker->loop that may sleep: let go of and retake a
+       global lock. */
+    void (*before_sleep)(struct cel__loop *loop);
+    void (*after_sleep)(struct cel__loop *loop);
     /* A poll was ended by a signal. */
     void (*signalled)(struct cel__worker *worker);
     /* Nothing is ready and nothing can become so.  Returns a coroutine to

@@ -57,7 +57,7 @@ cel_info_refusal(const char *backend)
         cel__loop_close(&loop);
         return NULL;
     }
-    const char *reason = cel__loop_reason(&loop);
+    const char *reason = loop.reason;
     return reason != NULL ? reason : "descriptors or memory are short";
 }
 

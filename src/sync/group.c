@@ -36,13 +36,13 @@ member(void *object, size_t number)
 {
     struct cel_group *group = object;
     struct cel__worker *me = cel__worker();
+    const struct cel_coro *one;
     const struct cel__coro *coro = NULL;
 
     cel__latch_take(&group->queue.latch, me);
-    for (struct cel__link *link = group->members.next; link != &group->members;
-         link = link->next) {
+    cel__list_foreach (one, &group->members, member) {
         if (number-- == 0) {
-            coro = &cel__container(link, struct cel_coro, member)->coro;
+            coro = &one->coro;
             break;
         }
     }
@@ -77,10 +77,10 @@ cel_group_open(cel_group **out, unsigned flags)
 static void
 cancel_all(struct cel_group *group, struct cel__worker *me)
 {
+    struct cel_coro *coro;
+
     group->closed = true;
-    for (struct cel__link *link = group->members.next; link != &group->members;
-         link = link->next) {
-        struct cel_coro *coro = cel__container(link, struct cel_coro, member);
+    cel__list_foreach (coro, &group->members, member) {
         cel__cancel_late(me, &coro->coro);
     }
 }

@@ -36,7 +36,7 @@ choose_backend(const char *text)
         cel__loop_close(&loop);
     }
     else {
-        MUST(cel__loop_reason(&loop) != NULL);
+        MUST(loop.reason != NULL);
     }
     MUST(known || cel_info_refusal(NULL) != NULL);
     MUST(unsetenv("CELADON_BACKEND") == 0);

@@ -298,16 +298,16 @@ static int nsignals;
 static int nstuck;
 
 static void
-before_sleep(struct cel__worker *worker)
+before_sleep(struct cel__loop *loop)
 {
-    CHECK_PTR(worker, cel__worker());
+    CHECK_PTR(loop, &cel__worker()->loop);
     nbefore++;
 }
 
 static void
-after_sleep(struct cel__worker *worker)
+after_sleep(struct cel__loop *loop)
 {
-    CHECK_PTR(worker, cel__worker());
+    CHECK_PTR(loop, &cel__worker()->loop);
     nafter++;
 }
 
