@@ -24,40 +24,27 @@
 
 #include "base/check.h"
 
-static const struct {
+#define NAMED(number)                                                         \
+    {                                                                         \
+        .name = #number, .code = (number)                                     \
+    }
+
+/* An errno value as CELADON_FAULT names it. */
+struct named {
     const char *name;
     int code;
-} codes[] = {
-    {"EACCES", EACCES},
-    {"EADDRINUSE", EADDRINUSE},
-    {"EADDRNOTAVAIL", EADDRNOTAVAIL},
-    {"EAGAIN", EAGAIN},
-    {"EBADF", EBADF},
-    {"EBUSY", EBUSY},
-    {"ECANCELED", ECANCELED},
-    {"ECONNABORTED", ECONNABORTED},
-    {"ECONNREFUSED", ECONNREFUSED},
-    {"ECONNRESET", ECONNRESET},
-    {"EEXIST", EEXIST},
-    {"EHOSTUNREACH", EHOSTUNREACH},
-    {"EINPROGRESS", EINPROGRESS},
-    {"EINTR", EINTR},
-    {"EINVAL", EINVAL},
-    {"EIO", EIO},
-    {"EMFILE", EMFILE},
-    {"ENETUNREACH", ENETUNREACH},
-    {"ENFILE", ENFILE},
-    {"ENOBUFS", ENOBUFS},
-    {"ENOENT", ENOENT},
-    {"ENOMEM", ENOMEM},
-    {"ENOSPC", ENOSPC},
-    {"ENOSYS", ENOSYS},
-    {"ENOTCONN", ENOTCONN},
-    {"EOPNOTSUPP", EOPNOTSUPP},
-    {"EPERM", EPERM},
-    {"EPIPE", EPIPE},
-    {"ETIMEDOUT", ETIMEDOUT},
 };
+static const struct named codes[] = {
+    NAMED(EACCES),      NAMED(EADDRINUSE),   NAMED(EADDRNOTAVAIL),
+    NAMED(EAGAIN),      NAMED(EBADF),        NAMED(EBUSY),
+    NAMED(ECANCELED),   NAMED(ECONNABORTED), NAMED(ECONNREFUSED),
+    NAMED(ECONNRESET),  NAMED(EEXIST),       NAMED(EHOSTUNREACH),
+    NAMED(EINPROGRESS), NAMED(EINTR),        NAMED(EINVAL),
+    NAMED(EIO),         NAMED(EMFILE),       NAMED(ENETUNREACH),
+    NAMED(ENFILE),      NAMED(ENOBUFS),      NAMED(ENOENT),
+    NAMED(ENOMEM),      NAMED(ENOSPC),       NAMED(ENOSYS),
+    NAMED(ENOTCONN),    NAMED(EOPNOTSUPP),   NAMED(EPERM),
+    NAMED(EPIPE),       NAMED(ETIMEDOUT)};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 

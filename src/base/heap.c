@@ -152,20 +152,3 @@ cel__heap_remove(struct cel__heap *heap, struct cel__heap_node *node)
         sift_down(heap, at, last);
     }
 }
-
-bool
-cel__heap_check(const struct cel__heap *heap)
-{
-    if (heap->count > heap->room) {
-        return false;
-    }
-    for (size_t i = 0; i < heap->count; i++) {
-        if (heap->slots[i].node->index != i) {
-            return false;
-        }
-        if (i > 0 && less(&heap->slots[i], &heap->slots[(i - 1) / ARITY])) {
-            return false;
-        }
-    }
-    return true;
-}

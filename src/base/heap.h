@@ -52,9 +52,6 @@ int cel__heap_insert(struct cel__heap *heap, struct cel__heap_node *node,
 /* Take `node` out; harmless where it is not in. */
 void cel__heap_remove(struct cel__heap *heap, struct cel__heap_node *node);
 
-/* Whether the invariants hold (hard build, tests). */
-bool cel__heap_check(const struct cel__heap *heap);
-
 static inline void
 cel__heap_node_init(struct cel__heap_node *node)
 {

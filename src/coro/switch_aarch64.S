@@ -21,28 +21,32 @@
 
         .text
 
+        .macro  function name
+        .globl  \name
+        .hidden \name
+        .type   \name, %function
+        .balign 16
+\name:
+        .cfi_startproc
+        hint    #34                     /* bti c */
+        .endm
+
+        .macro  done name
+        .cfi_endproc
+        .size   \name, . - \name
+        .endm
+
 /* Where the registers of a suspended context lie below its caller's sp. */
         .macro  saved_below
-        .cfi_offset x19, -160
-        .cfi_offset x20, -152
-        .cfi_offset x21, -144
-        .cfi_offset x22, -136
-        .cfi_offset x23, -128
-        .cfi_offset x24, -120
-        .cfi_offset x25, -112
-        .cfi_offset x26, -104
-        .cfi_offset x27, -96
-        .cfi_offset x28, -88
-        .cfi_offset x29, -80
-        .cfi_offset x30, -72
-        .cfi_offset d8, -64
-        .cfi_offset d9, -56
-        .cfi_offset d10, -48
-        .cfi_offset d11, -40
-        .cfi_offset d12, -32
-        .cfi_offset d13, -24
-        .cfi_offset d14, -16
-        .cfi_offset d15, -8
+        .set    .Lat, -160
+        .irp    reg, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30
+        .cfi_offset x\reg, .Lat
+        .set    .Lat, .Lat + 8
+        .endr
+        .irp    reg, 8, 9, 10, 11, 12, 13, 14, 15
+        .cfi_offset d\reg, .Lat
+        .set    .Lat, .Lat + 8
+        .endr
         .endm
 
         .macro  restore
@@ -62,13 +66,7 @@
 /* A function that begins by leaving the one context for the stack of another;
    the lines that follow say how that one goes on. */
         .macro  leave_by name
-        .globl  \name
-        .hidden \name
-        .type   \name, %function
-        .balign 16
-\name:
-        .cfi_startproc
-        hint    #34                     /* bti c */
+        function \name
         sub     sp, sp, #160
         .cfi_def_cfa_offset 160
         stp     x19, x20, [sp, #0]
@@ -98,17 +96,10 @@
         .cfi_restore \reg
         .endr
         ret
-        .cfi_endproc
-        .size   cel__switch, . - cel__switch
+        done    cel__switch
 
 /* void *cel__switch_prepare(void *top, void *(*entry)(void *), void *arg) */
-        .globl  cel__switch_prepare
-        .hidden cel__switch_prepare
-        .type   cel__switch_prepare, %function
-        .balign 16
-cel__switch_prepare:
-        .cfi_startproc
-        hint    #34                     /* bti c */
+        function cel__switch_prepare
         sub     x0, x0, #160
         adr     x9, coroutine_start
         stp     x1, x2, [x0, #0]        /* x19, x20 */
@@ -122,19 +113,12 @@ cel__switch_prepare:
         stp     xzr, xzr, [x0, #128]
         stp     xzr, xzr, [x0, #144]
         ret
-        .cfi_endproc
-        .size   cel__switch_prepare, . - cel__switch_prepare
+        done    cel__switch_prepare
 
 /* int cel__switch_visit(void *sp, void (*fn)(void *), void *arg)
    The unwinder, which is told that the frame lies where x19 points, goes on
    from here into the suspended context. */
-        .globl  cel__switch_visit
-        .hidden cel__switch_visit
-        .type   cel__switch_visit, %function
-        .balign 16
-cel__switch_visit:
-        .cfi_startproc
-        hint    #34                     /* bti c */
+        function cel__switch_visit
         stp     x19, x30, [sp, #-16]!
         .cfi_def_cfa_offset 16
         .cfi_offset x19, -16
@@ -152,8 +136,7 @@ cel__switch_visit:
         .cfi_restore x19
         .cfi_restore x30
         ret
-        .cfi_endproc
-        .size   cel__switch_visit, . - cel__switch_visit
+        done    cel__switch_visit
 
 /* void cel__switch_start(void **from, void *top, void *(*entry)(void *),
                           void *arg)
@@ -163,8 +146,7 @@ cel__switch_visit:
         mov     x29, xzr                /* frame pointers end here */
         mov     x19, x2
         mov     x20, x3
-        .cfi_endproc
-        .size   cel__switch_start, . - cel__switch_start
+        done    cel__switch_start
 
 /* The first frame of a context; sp is the `top` of above.  Nobody called it,
    which the unwinder is told. */
@@ -180,8 +162,7 @@ coroutine_start:
         cmp     x30, x9
         b.eq    coroutine_start
         ret                             /* foreseen: see switch.h */
-        .cfi_endproc
-        .size   coroutine_start, . - coroutine_start
+        done    coroutine_start
 
         .section .note.GNU-stack, "", %progbits
 

@@ -22,6 +22,21 @@
 
         .text
 
+        .macro  function name
+        .globl  \name
+        .hidden \name
+        .type   \name, @function
+        .balign 16
+\name:
+        .cfi_startproc
+        endbr64
+        .endm
+
+        .macro  done name
+        .cfi_endproc
+        .size   \name, . - \name
+        .endm
+
         .macro  save reg
         push    \reg
         .cfi_adjust_cfa_offset 8
@@ -37,13 +52,7 @@
 /* A function that begins by leaving the one context for the stack of another;
    the lines that follow say how that one goes on. */
         .macro  leave_by name
-        .globl  \name
-        .hidden \name
-        .type   \name, @function
-        .balign 16
-\name:
-        .cfi_startproc
-        endbr64
+        function \name
         save    %rbp
         save    %rbx
         save    %r12
@@ -63,17 +72,10 @@
         restore %rbx
         restore %rbp
         ret
-        .cfi_endproc
-        .size   cel__switch, . - cel__switch
+        done    cel__switch
 
 /* void *cel__switch_prepare(void *top, void *(*entry)(void *), void *arg) */
-        .globl  cel__switch_prepare
-        .hidden cel__switch_prepare
-        .type   cel__switch_prepare, @function
-        .balign 16
-cel__switch_prepare:
-        .cfi_startproc
-        endbr64
+        function cel__switch_prepare
         lea     coroutine_start(%rip), %rax
         mov     %rax, -8(%rdi)
         movq    $0, -16(%rdi)           /* rbp: frame pointers end here */
@@ -84,19 +86,12 @@ cel__switch_prepare:
         movq    $0, -56(%rdi)
         lea     -56(%rdi), %rax
         ret
-        .cfi_endproc
-        .size   cel__switch_prepare, . - cel__switch_prepare
+        done    cel__switch_prepare
 
 /* int cel__switch_visit(void *sp, void (*fn)(void *), void *arg)
    The unwinder, which is told that the frame lies where rbx points, goes on
    from here into the suspended context. */
-        .globl  cel__switch_visit
-        .hidden cel__switch_visit
-        .type   cel__switch_visit, @function
-        .balign 16
-cel__switch_visit:
-        .cfi_startproc
-        endbr64
+        function cel__switch_visit
         push    %rbx
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset %rbx, 0
@@ -117,8 +112,7 @@ cel__switch_visit:
         .cfi_adjust_cfa_offset -8
         .cfi_restore %rbx
         ret
-        .cfi_endproc
-        .size   cel__switch_visit, . - cel__switch_visit
+        done    cel__switch_visit
 
 /* void cel__switch_start(void **from, void *top, void *(*entry)(void *),
                           void *arg)
@@ -128,8 +122,7 @@ cel__switch_visit:
         xor     %ebp, %ebp              /* frame pointers end here */
         mov     %rdx, %r12
         mov     %rcx, %r13
-        .cfi_endproc
-        .size   cel__switch_start, . - cel__switch_start
+        done    cel__switch_start
 
 /* The first frame of a context: rsp is the `top` of above, 16-aligned, as it
    must be at a call.  Nobody called it, which the unwinder is told. */
@@ -152,8 +145,7 @@ coroutine_start:
         ret                             /* foreseen: see switch.h */
 1:      add     $8, %rsp
         jmp     coroutine_start
-        .cfi_endproc
-        .size   coroutine_start, . - coroutine_start
+        done    coroutine_start
 
         .section .note.GNU-stack, "", @progbits
 
