@@ -9,9 +9,9 @@
  */
 #include "ext/state.h"
 
-#include "base/log.h"
 #include "base/sys.h"
 #include "celadon/info.h"
+#include "celadon/see.h"
 #include "ext/compat.h"
 #include "ext/greenlet.h"
 #include "ext/hub.h"
@@ -403,7 +403,7 @@ core_exec(PyObject *module)
             return -1;
         }
     }
-    (void)cel__log_set(say);
+    cel_log_to(say);
     return pystate_check();
 }
 

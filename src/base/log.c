@@ -13,20 +13,14 @@
 
 #include "celadon/see.h"
 
-static _Atomic(cel__log_sink *) log_sink;
-
-cel__log_sink *
-cel__log_set(cel__log_sink *sink)
-{
-    /* Release: pairs with the acquire in cel__log(), for what the sink
-       needs has been set up before. */
-    return atomic_exchange_explicit(&log_sink, sink, memory_order_acq_rel);
-}
+static _Atomic(void (*)(const char *line)) log_sink;
 
 void
 cel_log_to(void (*sink)(const char *line))
 {
-    (void)cel__log_set(sink);
+    /* Release: pairs with the acquire in cel__log(), for what the sink
+       needs has been set up before. */
+    atomic_store_explicit(&log_sink, sink, memory_order_release);
 }
 
 bool
@@ -38,8 +32,8 @@ cel__log_wanted(void)
 void
 cel__log(const char *format, ...)
 {
-    cel__log_sink *sink = atomic_load_explicit(&log_sink,
-                                               memory_order_acquire);
+    void (*sink)(const char *) = atomic_load_explicit(&log_sink,
+                                                      memory_order_acquire);
     char text[256];
     va_list args;
 

@@ -23,6 +23,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -33,11 +36,6 @@
 #include "base/sys_call.h"
 #include "base/sys_socket.h"
 
-#if CEL__HAVE_EPOLL
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/sendfile.h>
-#endif
 
 /*
  * Bytes in and out.
@@ -67,14 +65,8 @@ cel__sys_close(int fd)
 CEL__SYS_WRAP(int, fcntl, (int fd, int command, long arg), (fd, command, arg))
 CEL__SYS_WRAP(int, pipe2, (int fds[2], int flags), (fds, flags))
 
-static inline int
-cel__sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
-{
-    int n;
-
-    CEL__SYS_ONCE(n, poll, (fds, count, timeout_ms));
-    return n;
-}
+CEL__SYS_WRAP_ONCE(int, poll, (struct pollfd * fds, nfds_t count, int ms),
+                   (fds, count, ms))
 
 /* `timeout` NULL: for ever. */
 static inline int
@@ -87,8 +79,6 @@ cel__sys_ppoll(struct pollfd *fds, nfds_t count,
     return n;
 }
 
-#if CEL__HAVE_EPOLL
-
 CEL__SYS_WRAP(ssize_t, sendfile, (int out, int in, off_t *offset, size_t len),
               (out, in, offset, len))
 
@@ -98,15 +88,9 @@ CEL__SYS_WRAP(int, epoll_ctl,
               (int epoll, int op, int fd, struct epoll_event *event),
               (epoll, op, fd, event))
 
-static inline int
-cel__sys_epoll_wait(int epoll, struct epoll_event *events, int room,
-                    int timeout_ms)
-{
-    int n;
-
-    CEL__SYS_ONCE(n, epoll_wait, (epoll, events, room, timeout_ms));
-    return n;
-}
+CEL__SYS_WRAP_ONCE(int, epoll_wait,
+                   (int epoll, struct epoll_event *events, int room, int ms),
+                   (epoll, events, room, ms))
 
 /* `timeout` NULL: for ever.  -ENOSYS where it is not known (Linux < 5.11 or
    an older C library). */
@@ -127,7 +111,5 @@ cel__sys_epoll_pwait2(int epoll, struct epoll_event *events, int room,
     return -ENOSYS;
 #endif
 }
-
-#endif
 
 #endif

@@ -42,13 +42,17 @@ cel__errno_restore(int kept)
         CEL__SYS_ONCE(n, fn, args);                                           \
     } while ((n) == -EINTR)
 
-/* Define cel__sys_NAME(), which is NAME() by that: most system calls. */
-#define CEL__SYS_WRAP(type, name, parameters, args)                           \
+/* Define cel__sys_NAME(), which is NAME() by one of these. */
+#define CEL__SYS_WRAP_BY(how, type, name, parameters, args)                   \
     static inline type cel__sys_##name parameters                             \
     {                                                                         \
         type n;                                                               \
-        CEL__SYS(n, name, args);                                              \
+        how(n, name, args);                                                   \
         return n;                                                             \
     }
+#define CEL__SYS_WRAP(type, name, parameters, args)                           \
+    CEL__SYS_WRAP_BY(CEL__SYS, type, name, parameters, args)
+#define CEL__SYS_WRAP_ONCE(type, name, parameters, args)                      \
+    CEL__SYS_WRAP_BY(CEL__SYS_ONCE, type, name, parameters, args)
 
 #endif

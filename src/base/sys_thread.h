@@ -33,14 +33,9 @@
 static inline int
 cel__sys_membarrier(int command)
 {
-#ifdef SYS_membarrier
     long n = syscall(SYS_membarrier, command, 0, 0);
 
     return n == -1 ? -errno : (int)n;
-#else
-    (void)command;
-    return -ENOSYS;
-#endif
 }
 
 /* Whether there are the two below; elsewhere the kernel's timespec may not be
@@ -86,26 +81,16 @@ cel__sys_futex_wake(const void *word)
 static inline pid_t
 cel__sys_thread_id(void)
 {
-#ifdef SYS_gettid
     return (pid_t)syscall(SYS_gettid);
-#else
-    return getpid();
-#endif
 }
 
 /* Send `signal` to the thread of that number of this process. */
 static inline int
 cel__sys_thread_kill(pid_t thread, int signal)
 {
-#ifdef SYS_tgkill
     long n = syscall(SYS_tgkill, getpid(), thread, signal);
 
     return n == -1 ? -errno : 0;
-#else
-    (void)thread;
-    (void)signal;
-    return -ENOSYS;
-#endif
 }
 
 /* Start a thread that calls `fn(arg)`.  Returns 0 or a negative errno. */

@@ -58,6 +58,13 @@ enum cel__fileop_code {
     CEL__FILEOP_STAT       /* statx(2): fd, data (path), flags, status */
 };
 
+/* The offset that stands for where the file itself stands. */
+#define CEL__FILEOP_HERE ((int64_t)-1)
+
+/* The most bytes that one call is asked to move (the kernel's MAX_RW_COUNT,
+   64 KiB pages). */
+#define CEL__FILEOP_MOST ((size_t)0x7fff0000)
+
 /* What a descriptor can be ready for; the values of poll(2). */
 #define CEL__READABLE 0x001 /* POLLIN */
 #define CEL__URGENT   0x002 /* POLLPRI */
@@ -117,6 +124,13 @@ struct cel__op {
         struct statx *status; /* where to put it */
     };
 };
+
+/* Whether it is one of enum cel__fileop_code. */
+static inline bool
+cel__fileop_is(const struct cel__op *op)
+{
+    return op->code >= CEL__FILEOP_OPEN;
+}
 
 /* One backend.  Functions return 0 or a negative errno where not void. */
 struct cel__backend {

@@ -14,8 +14,8 @@
 
 #include "base/check.h"
 #include "base/probe.h"
+#include "base/sys_thread.h"
 #include "io/epoll.h"
-#include "io/fileop.h"
 #include "io/op.h"
 #include "io/uring.h"
 
@@ -214,8 +214,8 @@ cel__loop_is_idle(const struct cel__loop *loop)
 {
     /* A ring may have to be told of what was cancelled; and an embedder's lock
        is the backend's to let go of. */
-    return loop->narmed == 0 && loop->before_sleep == NULL &&
-           loop->backend != &cel__uring_backend;
+    return CEL__HAVE_FUTEX && loop->narmed == 0 &&
+           loop->before_sleep == NULL && loop->backend != &cel__uring_backend;
 }
 
 void

@@ -111,7 +111,7 @@ int cel__loop_fd(const struct cel__loop *loop);
 bool cel__loop_hand_over(struct cel__loop *loop);
 
 /* Whether only cel__loop_wake() could end a poll, so that one may as well
-   sleep without. */
+   sleep at a futex. */
 bool cel__loop_is_idle(const struct cel__loop *loop);
 
 /* Let a poll that sleeps return.  Any thread. */

@@ -40,7 +40,6 @@
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/fork.h"
-#include "io/fileop.h"
 #include "io/loop.h"
 #include "io/op.h"
 #include "io/readiness.h"

@@ -19,7 +19,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "io/fileop.h"
 #include "io/op.h"
 
 static const uint8_t opcodes[] = {

@@ -19,7 +19,7 @@
 
 #include "base/sys.h"
 #include "celadon/pool.h"
-#include "io/fileop.h"
+#include "os/fileop.h"
 #include "sched/io.h"
 #include "sched/wait.h"
 

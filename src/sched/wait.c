@@ -380,15 +380,15 @@ remote_wake_arrived(struct cel__message *message)
     }
 }
 
-/* The message that `coro` is to be sent, of another worker; NULL where it is
-   on its way. */
+/* The message that `coro` is to be sent, of another worker, with `remote`, of
+   which CEL__REMOTE_SENT is part; NULL where it is on its way. */
 static struct cel__message *
-message_for(struct cel__coro *coro)
+message_for(struct cel__coro *coro, unsigned char remote)
 {
     /* Acq_rel: whoever finds it not sent owns the message; pairs with the
        exchange in remote_wake_arrived(). */
-    unsigned remote = atomic_fetch_or_explicit(&coro->remote, CEL__REMOTE_SENT,
-                                               memory_order_acq_rel);
+    remote = atomic_fetch_or_explicit(&coro->remote, remote,
+                                      memory_order_acq_rel);
     if ((remote & CEL__REMOTE_SENT) != 0) {
         return NULL;
     }
@@ -400,7 +400,7 @@ message_for(struct cel__coro *coro)
 __attribute__((noinline)) static void
 wake_late(struct cel__worker *me, struct cel__coro *coro)
 {
-    struct cel__message *message = message_for(coro);
+    struct cel__message *message = message_for(coro, CEL__REMOTE_SENT);
 
     if (message == NULL) {
         return;
@@ -468,14 +468,11 @@ cel__cancel(struct cel__coro *coro)
 void
 cel__wake_to_release(struct cel__coro *coro)
 {
-    /* Acq_rel: pairs with the exchange in remote_wake_arrived(), which finds
-       one of the two messages and releases once. */
-    unsigned remote = atomic_fetch_or_explicit(
-        &coro->remote, CEL__REMOTE_SENT | CEL__REMOTE_LAST,
-        memory_order_acq_rel);
-    if ((remote & CEL__REMOTE_SENT) == 0) {
-        coro->wake.fn = remote_wake_arrived;
-        cel__worker_post_quietly(coro->worker, &coro->wake);
+    struct cel__message *message = message_for(coro, CEL__REMOTE_SENT |
+                                                         CEL__REMOTE_LAST);
+
+    if (message != NULL) {
+        cel__worker_post_quietly(coro->worker, message);
     }
 }
 

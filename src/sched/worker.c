@@ -475,7 +475,7 @@ cel__worker_turn(struct cel__worker *worker)
     }
     cel_time timeout = patience(worker);
     if (timeout != 0) {
-        if (CEL__HAVE_FUTEX && cel__loop_is_idle(&worker->loop)) {
+        if (cel__loop_is_idle(&worker->loop)) {
             sleep = CEL__WAITING;
         }
         /* See the file comment for the order of these two. */

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/sys_memory.h"
 #include "base/sys_thread.h"
+#include "celadon/see.h"
 #include "sched/worker.h"
 #include "see/dump.h"
 #include "see/overflow.h"
@@ -83,7 +84,7 @@ read_environment(void)
     struct sigaction now;
 
     if (is_set("CELADON_LOG") && !cel__log_wanted()) {
-        (void)cel__log_set(say);
+        cel_log_to(say);
     }
     /* Without this an overflow ends the process too, and says nothing. */
     if (is_set("CELADON_LOG") || is_set("CELADON_DUMP")) {

@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <sys/un.h>
 
-#include "base/log.h"
+#include "celadon/see.h"
 #include "coros.h"
 #include "sockets.h"
 
@@ -317,7 +317,7 @@ no_descriptors(void *arg)
     int dups[64];
 
     (void)arg;
-    cel__log_set(count_log);
+    cel_log_to(count_log);
     acceptor.listener = listen_on("127.0.0.1:0", &addr, &len);
     int client = cel_connect((struct sockaddr *)&addr, len, soon());
     CHECK_GE(client, 0);

@@ -22,8 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "base/sanitize.h"
+#include "celadon/see.h"
 #include "tap.h"
 
 enum {
@@ -358,7 +358,7 @@ take_unguarded(void)
         SKIP("valgrind can't count that many mappings");
     }
     refuse_marks();
-    (void)cel__log_set(count_line);
+    cel_log_to(count_line);
     cel__stackpool_init(&pool, 16384, 0);
     for (int i = 0; i < 100000 && !pool.unguarded; i++) {
         stack = take();

@@ -11,7 +11,7 @@
  *
  * Tests: unit/test_file.c
  */
-#include "io/fileop.h"
+#include "os/fileop.h"
 
 #include <errno.h>
 
