@@ -3,8 +3,8 @@
  * The clock, and how fast the processor's counter ticks.
  *
  * On x86-64 the counter's rate is nowhere to be read reliably, least of all
- * in virtual machines, so it is compared with the clock over 50 us: a reading
- * is good to about 30 ns, hence the rate to 0.1 %.  It is only ever used for
+ * in virtual machines, so it is compared with the clock over 20 us: a reading
+ * is good to about 30 ns, hence the rate to 0.3 %.  It is only ever used for
  * "has it been long?".
  *
  * Threads: any.
@@ -51,49 +51,36 @@ cel_after(int64_t ns)
 #if defined(__x86_64__)
 
 /* How long the two are compared. */
-#define SPAN (50 * CEL_USEC)
+#define SPAN (20 * CEL_USEC)
 
-/* Ticks between which a reading of the clock counts as undisturbed: 200-500
-   ns, above the 20-50 ns it takes, and 1 % of the span that is measured. */
-#define UNDISTURBED 1000
-
-/* Both at one moment. */
-static void
-read_both(cel_time *now, uint64_t *ticks)
+static double
+compare(void)
 {
-    uint64_t least = UINT64_MAX;
-    int ntries = 0;
+    cel_time start = cel__clock_now();
+    uint64_t first = cel__clock_ticks();
+    cel_time now;
 
-    *now = 0;
-    *ticks = 0;
-    /* Interrupted between the two, the pair would be wrong by microseconds,
-       preempted by milliseconds: so the closest pair of ten. */
     do {
-        uint64_t before = cel__clock_ticks();
-        cel_time time = cel__clock_now();
-        uint64_t after = cel__clock_ticks();
-
-        if (after - before < least) {
-            least = after - before;
-            *now = time;
-            *ticks = after;
-        }
-    } while (least >= UNDISTURBED && ++ntries < 10);
+        now = cel__clock_now();
+    } while (now - start < SPAN);
+    return (double)(cel__clock_ticks() - first) / (double)(now - start);
 }
 
+/* Interrupted between the two readings of a pair one would be wrong by
+   microseconds, preempted by milliseconds: so the middle one of three. */
 static void
 measure(void)
 {
-    cel_time start;
-    cel_time now;
-    uint64_t first;
-    uint64_t last;
+    double a = compare();
+    double b = compare();
+    double c = compare();
 
-    read_both(&start, &first);
-    do {
-        read_both(&now, &last);
-    } while (now - start < SPAN);
-    ticks_per_ns = (double)(last - first) / (double)(now - start);
+    if (a > b) {
+        double greater = a;
+        a = b;
+        b = greater;
+    }
+    ticks_per_ns = c < a ? a : c > b ? b : c;
 }
 
 #elif defined(__aarch64__)

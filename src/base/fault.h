@@ -5,7 +5,8 @@
  * CELADON_FAULT=NAME:N:ERRNAME makes the N-th call of cel__fault("NAME")
  * return that error (NAME * counts every point); CELADON_SEED seeds the dice
  * and is printed when a hard build starts, so that a run can be had again.
- * Outside hard builds every function here is an empty inline.
+ * Outside hard builds every function here is an empty inline; in those they
+ * are tests/lib/fault.c's.
  *
  * Threads: any.
  */
@@ -17,16 +18,6 @@
 #include <stdint.h>
 
 #if CEL__HARD
-/* The fault that was asked for. */
-struct cel__fault {
-    char point[32];       /* which calls count; "*": all */
-    unsigned long number; /* the one that fails, from 1 */
-    int error;            /* with this */
-};
-
-/* Read "NAME:N:ERRNAME".  False: it is not, and `error` may be 0. */
-bool cel__fault_read(const char *text, struct cel__fault *fault);
-
 /* 0, or a positive errno value that the caller must fail with. */
 int cel__fault(const char *name);
 /* Whether the fault that was asked for is still to come. */

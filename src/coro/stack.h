@@ -11,11 +11,8 @@
  * its interpreter's data stack there, growing up from the very page in which
  * the C stack begins, so that a parked greenlet touches one page).
  *
- * Guards: MADV_GUARD_INSTALL (Linux 6.13) marks pages without splitting the
- * mapping: a million guarded stacks are 25 mappings, 0.4 us each.  Older
- * kernels get mprotect() until half of vm.max_map_count is used up; stacks
- * beyond that are unguarded: whether their guard was touched is seen when the
- * stack comes back, and one line in the log says so.  (loops-and-io_uring, 4.)
+ * Guards: see guard.c.  Where none can be made, whether its pages were touched
+ * is seen when the stack comes back, and one line in the log says so.
  *
  * Pool: last in, first out, for a stack just left is in the caches.  Of the
  * stacks far down in the pool samples are taken, and those that were used

@@ -488,13 +488,19 @@ cel__wake_first(struct cel__coro *coro)
     }
 }
 
+/* `callback` as an entry of the run queue. */
+static void *
+tagged(struct cel__callback *callback)
+{
+    return (void *)((uintptr_t)callback + CALLBACK_TAG);
+}
+
 void
 cel__callback_queue(struct cel__worker *worker, struct cel__callback *callback)
 {
     if (!callback->queued) {
         callback->queued = true;
-        cel__ring_put(&worker->ready,
-                      (void *)((uintptr_t)callback + CALLBACK_TAG));
+        cel__ring_put(&worker->ready, tagged(callback));
     }
 }
 
@@ -504,8 +510,7 @@ cel__callback_queue_first(struct cel__worker *worker,
 {
     cel__assert(!callback->queued);
     callback->queued = true;
-    cel__ring_put_first(&worker->ready,
-                        (void *)((uintptr_t)callback + CALLBACK_TAG));
+    cel__ring_put_first(&worker->ready, tagged(callback));
 }
 
 void
@@ -513,8 +518,7 @@ cel__callback_fini(struct cel__worker *worker, struct cel__callback *callback)
 {
     if (callback->queued) {
         callback->queued = false;
-        cel__ring_remove(&worker->ready,
-                         (void *)((uintptr_t)callback + CALLBACK_TAG));
+        cel__ring_remove(&worker->ready, tagged(callback));
     }
     cel__ring_release(&worker->ready);
 }

@@ -12,6 +12,7 @@
  * Tests: unit/test_sync.c, unit/test_threads.c
  */
 #include <errno.h>
+#include <stdbool.h>
 
 #include "sync/mutex.h"
 
@@ -57,22 +58,24 @@ cel_cond_wait(cel_cond *cond, cel_mutex *mutex, cel_time deadline)
     return code;
 }
 
-void
-cel_cond_signal(cel_cond *cond)
+static void
+wake(cel_cond *cond, bool all)
 {
     struct cel__worker *me = cel__worker();
 
     cel__latch_take(&cond->queue.latch, me);
-    (void)cel__queue_pass(&cond->queue.waiters, 0, me);
+    while (cel__queue_pass(&cond->queue.waiters, 0, me) && all) {}
     cel__latch_give(&cond->queue.latch, me);
+}
+
+void
+cel_cond_signal(cel_cond *cond)
+{
+    wake(cond, false);
 }
 
 void
 cel_cond_broadcast(cel_cond *cond)
 {
-    struct cel__worker *me = cel__worker();
-
-    cel__latch_take(&cond->queue.latch, me);
-    while (cel__queue_pass(&cond->queue.waiters, 0, me)) {}
-    cel__latch_give(&cond->queue.latch, me);
+    wake(cond, true);
 }

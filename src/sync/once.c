@@ -3,7 +3,7 @@
  * Something to be done once.
  *
  * It begins as zeroes, so that it can stand in static memory: its latch is
- * biased towards nobody, its queue is made by the first who takes the latch.
+ * biased towards nobody, its queue is made by who runs it.
  *
  * Threads: see celadon/sync.h.
  *
@@ -15,8 +15,7 @@
 #include "sync/queue.h"
 
 enum state {
-    NEW, /* zeroes */
-    OPEN,
+    OPEN, /* zeroes */
     RUNNING,
     DONE
 };
@@ -74,26 +73,16 @@ cel_once_run(cel_once *once, int (*fn)(void *arg), void *arg,
     }
     struct cel__worker *me = cel__worker();
     cel__latch_take(&self->latch, me);
-    int code = 0;
-    switch (
-        (enum state)atomic_load_explicit(&self->state, memory_order_relaxed)) {
-    case NEW:
-        cel__list_init(&self->waiters);
-        code = YOUR_TURN;
-        break;
-    case OPEN:
-        code = YOUR_TURN;
-        break;
-    case RUNNING:
-        code = cel__queue_wait(&self->waiters, &wait, &self->latch, me,
-                               deadline, &awaited_once);
+    int state = atomic_load_explicit(&self->state, memory_order_relaxed);
+    if (state == RUNNING) {
+        int code = cel__queue_wait(&self->waiters, &wait, &self->latch, me,
+                                   deadline, &awaited_once);
         return code == YOUR_TURN ? run(self, fn, arg) : code;
-    case DONE:
-        break;
     }
-    if (code == YOUR_TURN) {
+    if (state == OPEN) {
+        cel__list_init(&self->waiters);
         atomic_store_explicit(&self->state, RUNNING, memory_order_relaxed);
     }
     cel__latch_give(&self->latch, me);
-    return code == YOUR_TURN ? run(self, fn, arg) : code;
+    return state == OPEN ? run(self, fn, arg) : 0;
 }

@@ -61,29 +61,21 @@ in_order(cel_case *cases, size_t ncases)
     return first;
 }
 
-static void
-take_all(cel_case *first, struct cel__worker *me)
+/* Take the latches of all, or give them back. */
+CEL__HOT void
+latch_all(cel_case *first, struct cel__worker *me, bool take)
 {
     const cel_chan *last = NULL;
 
     for (cel_case *one = first; one != NULL; one = node_of(one)->next) {
-        if (one->chan != last) {
-            cel__latch_take(&one->chan->latch, me);
-            last = one->chan;
+        cel_chan *chan = one->chan;
+        if (chan != last && take) {
+            cel__latch_take(&chan->latch, me);
         }
-    }
-}
-
-static void
-give_all(cel_case *first, struct cel__worker *me)
-{
-    const cel_chan *last = NULL;
-
-    for (cel_case *one = first; one != NULL; one = node_of(one)->next) {
-        if (one->chan != last) {
-            last = one->chan;
-            cel__latch_give(&one->chan->latch, me);
+        else if (chan != last) {
+            cel__latch_give(&chan->latch, me);
         }
+        last = chan;
     }
 }
 
@@ -230,17 +222,17 @@ cel_select(cel_case *cases, size_t ncases, cel_time deadline)
     }
     cel__queue_charge(me, deadline);
     cel_case *first = in_order(cases, ncases);
-    take_all(first, me);
+    latch_all(first, me, true);
     int index = attempt_all(cases, ncases, me);
     if (index >= 0 || me == NULL || deadline <= CEL_AT_ONCE) {
-        give_all(first, me);
+        latch_all(first, me, false);
         return index >= 0                ? index
                : deadline <= CEL_AT_ONCE ? -ETIMEDOUT
                                          : -EPERM;
     }
     atomic_init(&select.winner, CEL__SELECT_OPEN);
     enqueue(cases, ncases, &select, me->current);
-    give_all(first, me);
+    latch_all(first, me, false);
     me->nshared++;
     struct choice choice = {cases, ncases};
     struct cel__awaiting note = {&awaited_choice, &choice};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* CELADON_FAULT: what is taken can be asked for again in other words. */
-#include "base/fault.h"
+#include "../lib/fault.h"
 
 #include <stdio.h>
 #include <string.h>

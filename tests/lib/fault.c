@@ -11,7 +11,7 @@
  *
  * Tests: unit/test_fault.c
  */
-#include "base/fault.h"
+#include "fault.h"
 
 #include <errno.h>
 #include <inttypes.h>
