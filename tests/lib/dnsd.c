@@ -8,6 +8,7 @@
 #include "dnsd.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -345,8 +346,13 @@ dnsd_start(void)
     int tcp = tcp_listener(&in);
     int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
+    /* Somebody may have a datagram socket at the listener's port. */
+    while (bind(udp, (struct sockaddr *)&in, sizeof(in)) < 0) {
+        CHECK_EQ(errno, EADDRINUSE);
+        (void)close(tcp);
+        tcp = tcp_listener(&in);
+    }
     CHECK_EQ(fcntl(tcp, F_SETFL, 0), 0);
-    CHECK_EQ(bind(udp, (struct sockaddr *)&in, sizeof(in)), 0);
     (void)setsockopt(udp, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
     seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE,
                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);

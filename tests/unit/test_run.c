@@ -699,7 +699,7 @@ count_and_yield(void *arg)
 }
 
 enum {
-    STORM = CEL__ASAN || CEL__TSAN || CEL__HARD ? 20 : 500
+    STORM = CEL__ASAN || CEL__TSAN || CEL__HARD ? 20 : 100
 };
 
 static int
