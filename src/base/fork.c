@@ -2,7 +2,7 @@
 /*
  * The count of forks, kept by a handler that fork() runs in the child.
  *
- * The handler is registered when somebody first asks, so that loading the
+ * Handlers are registered when somebody first needs them, so that loading the
  * library changes nothing.
  *
  * Threads: any.
@@ -26,14 +26,21 @@ in_child(void)
     count = count + 1;
 }
 
-static void
-watch(void)
+void
+cel__fork_handle(void (*before)(void), void (*parent)(void),
+                 void (*child)(void))
 {
     /* It fails only when a few bytes cannot be had, before anything has
        begun; going on would share a backend with the parent unseen. */
-    if (pthread_atfork(NULL, NULL, in_child) != 0) {
+    if (pthread_atfork(before, parent, child) != 0) {
         cel__panic("no memory to watch for fork()");
     }
+}
+
+static void
+watch(void)
+{
+    cel__fork_handle(NULL, NULL, in_child);
 }
 
 unsigned

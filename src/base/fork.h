@@ -17,4 +17,13 @@
 /* How many forks this process is away from the one that first asked. */
 unsigned cel__fork_count(void);
 
+/*
+ * Have forks run these from now on, as pthread_atfork(3) does; NULL: nothing.
+ * For what threads that a child has not got may be at: a lock that one of them
+ * holds at the fork stays taken there.  pthread_once(3) needs none, a child
+ * begins again what was cut short.
+ */
+void cel__fork_handle(void (*before)(void), void (*parent)(void),
+                      void (*child)(void));
+
 #endif

@@ -26,7 +26,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "base/check.h"
+#include "base/fork.h"
 #include "base/sys.h"
 #include "base/sys_memory.h"
 #include "base/sys_signal.h"
@@ -132,9 +132,7 @@ after_fork_in_child(void)
 static void
 watch_forks(void)
 {
-    if (pthread_atfork(before_fork, after_fork, after_fork_in_child) != 0) {
-        cel__panic("no memory to watch for fork()");
-    }
+    cel__fork_handle(before_fork, after_fork, after_fork_in_child);
 }
 
 static bool

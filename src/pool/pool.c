@@ -27,8 +27,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "base/check.h"
 #include "base/clock.h"
+#include "base/fork.h"
 #include "base/sys_thread.h"
 #include "sched/worker.h"
 
@@ -141,9 +141,7 @@ set_up(void)
                  : bound > THREADS_MOST ? THREADS_MOST
                                         : (unsigned)bound;
     make_cond();
-    if (pthread_atfork(before_fork, in_parent, in_child) != 0) {
-        cel__panic("no memory to watch for fork()");
-    }
+    cel__fork_handle(before_fork, in_parent, in_child);
 }
 
 /* Under the lock: wait for a job.  NULL: it is time to end. */
