@@ -2,11 +2,11 @@
 /*
  * A coroutine's own values, and what it has deferred.
  *
- * Keys are the process's, in a table of fixed size, so that looking one up
- * needs no lock.  A key that is closed and opened again gets a new
- * generation, and values of older ones are no values.  A coroutine's values
- * are an array by key that grows when one is first set; most coroutines have
- * none.
+ * Keys are the process's, in a table of fixed size, so that nothing here needs
+ * a lock, which a fork could find taken.  A key that is closed and opened
+ * again gets a new generation, and values of older ones are no values.  A
+ * coroutine's values are an array by key that grows when one is first set;
+ * most coroutines have none.
  *
  * Threads: see celadon/local.h.
  *
@@ -15,7 +15,6 @@
 #include "sched/local.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,32 +51,23 @@ struct cel__locals {
     struct slot slots[];
 };
 
-static pthread_mutex_t keys_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct key keys[NKEYS]; /* opened and closed under keys_lock */
+static struct key keys[NKEYS];
 
 int
 cel_key_open(cel_key *out, void (*destroy)(void *value))
 {
-    int err = -EAGAIN;
-
-    (void)pthread_mutex_lock(&keys_lock);
-    for (cel_key i = 0; i < NKEYS && err < 0; i++) {
+    for (cel_key i = 0; i < NKEYS; i++) {
         struct key *key = &keys[i];
-        unsigned generation = atomic_load_explicit(&key->generation,
-                                                   memory_order_relaxed);
-        if (generation % 2 == 0) {
-            atomic_store_explicit(&key->destroy, destroy,
-                                  memory_order_relaxed);
-            /* Release: who finds it open finds its destructor; pairs with
-               the acquire in is_open(). */
-            atomic_store_explicit(&key->generation, generation + 1,
-                                  memory_order_release);
-            *out = i | ((generation + 1) * NKEYS);
-            err = 0;
+        unsigned was = atomic_load(&key->generation);
+        if (was % 2 == 0 &&
+            atomic_compare_exchange_strong(&key->generation, &was, was + 1)) {
+            /* Nobody knows of it until we return. */
+            atomic_store(&key->destroy, destroy);
+            *out = i | ((was + 1) * NKEYS);
+            return 0;
         }
     }
-    (void)pthread_mutex_unlock(&keys_lock);
-    return err;
+    return -EAGAIN;
 }
 
 /* The generation in a cel_key, as far as it has room for one. */
@@ -85,7 +75,7 @@ static bool
 is_open(cel_key key, unsigned *generation)
 {
     *generation = atomic_load_explicit(&keys[key % NKEYS].generation,
-                                       memory_order_acquire);
+                                       memory_order_relaxed);
     return *generation % 2 == 1 && *generation * NKEYS == key - key % NKEYS;
 }
 
@@ -94,12 +84,11 @@ cel_key_close(cel_key key)
 {
     unsigned generation;
 
-    (void)pthread_mutex_lock(&keys_lock);
     if (is_open(key, &generation)) {
-        atomic_store_explicit(&keys[key % NKEYS].generation, generation + 1,
-                              memory_order_release);
+        /* Unless another has closed it meanwhile. */
+        (void)atomic_compare_exchange_strong(&keys[key % NKEYS].generation,
+                                             &generation, generation + 1);
     }
-    (void)pthread_mutex_unlock(&keys_lock);
 }
 
 /* Room for `nslots` slots, maybe none.  Returns NULL where memory is short. */
@@ -174,14 +163,11 @@ destroy_values(struct cel_coro *self)
         struct slot slot = self->locals->slots[i];
         struct key *key = &keys[i];
         self->locals->slots[i].value = NULL;
-        /* Acquire: pairs with the release in cel_key_open(). */
         if (slot.value == NULL ||
-            slot.generation !=
-                atomic_load_explicit(&key->generation, memory_order_acquire)) {
+            slot.generation != atomic_load(&key->generation)) {
             continue;
         }
-        void (*destroy)(void *) = atomic_load_explicit(&key->destroy,
-                                                       memory_order_relaxed);
+        void (*destroy)(void *) = atomic_load(&key->destroy);
         if (destroy != NULL) {
             destroy(slot.value);
             any = true;

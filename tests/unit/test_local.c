@@ -5,6 +5,7 @@
 #include "celadon/local.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "celadon/gen.h"
@@ -240,4 +241,68 @@ leave_early(void *arg)
 TEST(a_coroutine_may_end_however_deep_it_is)
 {
     run(leave_early);
+}
+
+/* ---- keys */
+
+#define NTHREADS 4
+#define NKEYS    64 /* a thread's share of all there are */
+#define ROUNDS   20
+
+static cel_key all[NTHREADS * NKEYS];
+static pthread_barrier_t barrier; /* all are open; all have been looked at */
+
+static void *
+open_and_close(void *arg)
+{
+    cel_key *mine = arg;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < NKEYS; i++) {
+            CHECK_EQ(cel_key_open(&mine[i], NULL), 0);
+        }
+        (void)pthread_barrier_wait(&barrier);
+        (void)pthread_barrier_wait(&barrier);
+        for (int i = 0; i < NKEYS; i++) {
+            cel_key_close(mine[i]);
+        }
+        (void)pthread_barrier_wait(&barrier);
+    }
+    return NULL;
+}
+
+static void
+check_distinct(void)
+{
+    for (int i = 0; i < NTHREADS * NKEYS; i++) {
+        for (int j = 0; j < i; j++) {
+            CHECK_NE(all[i], all[j]);
+        }
+    }
+}
+
+TEST(threads_get_keys_of_their_own)
+{
+    pthread_t threads[NTHREADS];
+    cel_key more;
+
+    CHECK_EQ(pthread_barrier_init(&barrier, NULL, NTHREADS + 1), 0);
+    for (size_t i = 0; i < NTHREADS; i++) {
+        CHECK_EQ(
+            pthread_create(&threads[i], NULL, open_and_close, &all[i * NKEYS]),
+            0);
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        (void)pthread_barrier_wait(&barrier);
+        check_distinct();
+        CHECK_EQ(cel_key_open(&more, NULL), -EAGAIN);
+        (void)pthread_barrier_wait(&barrier);
+        (void)pthread_barrier_wait(&barrier);
+    }
+    for (int i = 0; i < NTHREADS; i++) {
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    }
+    cel_key_close(all[0]); /* of an older generation */
+    CHECK_EQ(cel_key_open(&more, NULL), 0);
+    CHECK_NE(more, all[0]);
 }
