@@ -5,11 +5,11 @@
  * The tables of the modules that frames were found in are kept while a dump
  * is printed, for its frames are mostly those of a few.  One thread at a time
  * has them, and who comes second does without: it may be the handler that has
- * interrupted the first.
+ * interrupted the first.  In the child of a fork nobody has them, whoever did.
  *
  * Threads: see names.h.
  *
- * Tests: unit/test_see.c
+ * Tests: unit/test_see.c, unit/test_see_fork.c
  */
 #include "see/names.h"
 
@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <sys/auxv.h>
 
+#include "base/fork.h"
 #include "base/sys.h"
 #include "see/elf.h"
 
@@ -29,7 +30,8 @@ struct module {
     struct cel__elf elf; /* closed: there is none to be had */
 };
 
-static atomic_flag taken = ATOMIC_FLAG_INIT; /* guards what follows */
+/* cel__fork_count() + 1 where somebody has what follows; 0: nobody. */
+static atomic_uint taken;
 static struct module modules[MODULES];
 static size_t nmodules;
 
@@ -73,14 +75,28 @@ find(const char *base, const char *path)
 static bool
 take(void)
 {
-    /* Acquire: pairs with the release in give(). */
-    return !atomic_flag_test_and_set_explicit(&taken, memory_order_acquire);
+    unsigned self = cel__fork_count() + 1;
+    unsigned had = 0;
+
+    /* Acquire, both: pairs with the release in give(). */
+    if (atomic_compare_exchange_strong_explicit(
+            &taken, &had, self, memory_order_acquire, memory_order_relaxed)) {
+        return true;
+    }
+    if (had == self ||
+        !atomic_compare_exchange_strong_explicit(
+            &taken, &had, self, memory_order_acquire, memory_order_relaxed)) {
+        return false;
+    }
+    /* A thread of the parent's was at them: nothing is known of them. */
+    nmodules = 0;
+    return true;
 }
 
 static void
 give(void)
 {
-    atomic_flag_clear_explicit(&taken, memory_order_release);
+    atomic_store_explicit(&taken, 0, memory_order_release);
 }
 
 bool

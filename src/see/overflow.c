@@ -27,10 +27,9 @@
    largest processors is 12 KiB, previous handlers may print. */
 #define ALTERNATE ((size_t)65536)
 
-static struct sigaction old_segv; /* guarded by `lock` until installed */
+static atomic_bool installed;     /* or somebody is at it */
+static struct sigaction old_segv; /* written by who is, before */
 static struct sigaction old_bus;  /* as old_segv */
-static bool installed;            /* guarded by `lock` */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* Holds the alternate stack that we made for a thread, for its end. */
 static pthread_key_t key; /* set under `once` */
@@ -78,7 +77,6 @@ handle(int signal, siginfo_t *info, void *context)
     }
 }
 
-/* Called with `lock` held. */
 static int
 install(void)
 {
@@ -106,20 +104,21 @@ install(void)
         (void)cel__sys_sigaction(SIGBUS, &old_bus, NULL);
         return err;
     }
-    installed = true;
     return 0;
 }
 
 int
 cel__overflow_install(void)
 {
-    int err = 0;
-
-    (void)pthread_mutex_lock(&lock);
-    if (!installed) {
-        err = install();
+    /* Who comes while another installs it does not wait: in the child of a
+       fork that would be for ever. */
+    if (atomic_exchange(&installed, true)) {
+        return 0;
     }
-    (void)pthread_mutex_unlock(&lock);
+    int err = install();
+    if (err < 0) {
+        atomic_store(&installed, false);
+    }
     return err;
 }
 

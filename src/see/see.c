@@ -9,7 +9,7 @@
  *
  * Threads: see see.h.
  *
- * Tests: unit/test_see.c
+ * Tests: unit/test_see.c, unit/test_see_fork.c
  */
 #include "see/see.h"
 
@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fork.h"
 #include "base/log.h"
 #include "base/sys_memory.h"
 #include "base/sys_thread.h"
@@ -37,6 +38,7 @@ atomic_size_t cel__see_nworkers; /* places in use are below */
 
 static atomic_uint nlooking; /* walks over the list */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_once_t forks_once = PTHREAD_ONCE_INIT;
 
 /* Put `worker` in the list, if there is a place. */
 static void
@@ -99,9 +101,37 @@ read_environment(void)
     cel__watchdog_from_environment();
 }
 
+/* The threads of the others, and those who looked, exist no more. */
+static void
+in_child(void)
+{
+    size_t n = atomic_load(&cel__see_nworkers);
+
+    for (size_t i = 0; i < n; i++) {
+        if (atomic_load(&cel__see_workers[i]) != cel__worker()) {
+            atomic_store(&cel__see_workers[i], NULL);
+        }
+    }
+    atomic_store(&nlooking, 0);
+    cel__watchdog_in_child();
+}
+
+static void
+watch_forks(void)
+{
+    cel__fork_handle(NULL, NULL, in_child);
+}
+
+void
+cel__see_prepare(void)
+{
+    (void)pthread_once(&forks_once, watch_forks);
+}
+
 void
 cel__see_opened(struct cel__worker *worker)
 {
+    cel__see_prepare();
     (void)pthread_once(&once, read_environment);
     worker->see.thread = cel__sys_thread_id();
     cel__dump_prepare(&worker->see);
@@ -126,17 +156,10 @@ cel__see_closing(struct cel__worker *worker)
 void
 cel__see_forked(struct cel__worker *worker)
 {
-    size_t n = atomic_load(&cel__see_nworkers);
-
-    /* The threads of the others, and those who looked, exist no more. */
-    for (size_t i = 0; i < n; i++) {
-        if (atomic_load(&cel__see_workers[i]) != worker) {
-            atomic_store(&cel__see_workers[i], NULL);
-        }
-    }
-    atomic_store(&nlooking, 0);
-    cel__watchdog_forked();
     worker->see.thread = cel__sys_thread_id();
+    /* Who had set it, and not yet asked, exists no more. */
+    atomic_store(&worker->see.asked, false);
+    cel__watchdog_forked();
 }
 
 int

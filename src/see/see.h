@@ -7,7 +7,8 @@
  * worker, which prints its own.  The list is a fixed array of pointers:
  * a signal handler walks over it, too.
  *
- * Threads: opened, closing and forked by the worker's; the rest by any.
+ * Threads: opened, closing and forked by the worker's; the rest by any.  The
+ * child of a fork has an empty list, but for the worker of its thread.
  *
  * Tests: unit/test_see.c
  */
@@ -78,11 +79,15 @@ typedef _Atomic(struct cel__worker *) cel__see_place;
 extern cel__see_place cel__see_workers[CEL__SEE_WORKERS];
 extern atomic_size_t cel__see_nworkers;
 
+/* Watch for forks; for who calls cel__see_each() with no worker open. */
+void cel__see_prepare(void);
+
 /* `worker` is open, or about to close: it answers no more. */
 void cel__see_opened(struct cel__worker *worker);
 void cel__see_closing(struct cel__worker *worker);
 
-/* This is the child of a fork, and `worker` the only one that came along. */
+/* This is the child of a fork, `worker` has come along and heard all that was
+   sent to it. */
 void cel__see_forked(struct cel__worker *worker);
 
 /*

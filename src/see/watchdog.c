@@ -12,7 +12,7 @@
  *
  * Threads: see celadon/see.h.
  *
- * Tests: unit/test_watchdog.c
+ * Tests: unit/test_watchdog.c, unit/test_see_fork.c
  */
 #include "see/watchdog.h"
 
@@ -26,7 +26,6 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "base/fork.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/sys_memory.h"
@@ -75,10 +74,10 @@ enum state {
 static pthread_mutex_t control = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed;
-static bool runs;      /* the thread does */
-static bool stops;     /* it shall end */
-static int64_t limit;  /* nanoseconds */
-static unsigned forks; /* cel__fork_count() when it was started */
+static bool runs;     /* the thread does */
+static bool lost;     /* it did, and stayed behind at a fork; not `runs` */
+static bool stops;    /* it shall end */
+static int64_t limit; /* nanoseconds */
 static pthread_t thread;
 static struct sigaction before; /* whose signal it was */
 
@@ -329,8 +328,8 @@ start_thread(void)
     int err = cel__sys_thread(&thread, NULL, watch, NULL);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     runs = err == 0;
+    lost = false;
     stops = false;
-    forks = cel__fork_count();
     return err;
 }
 
@@ -340,6 +339,7 @@ cel_watchdog_start(int64_t limit_ns)
     if (limit_ns < LEAST) {
         return -EINVAL;
     }
+    cel__see_prepare();
     cel__trace_prepare();
     (void)pthread_mutex_lock(&control);
     (void)pthread_mutex_lock(&lock);
@@ -360,6 +360,7 @@ void
 cel_watchdog_stop(void)
 {
     (void)pthread_mutex_lock(&control);
+    lost = false;
     if (runs) {
         (void)pthread_mutex_lock(&lock);
         stops = true;
@@ -373,15 +374,27 @@ cel_watchdog_stop(void)
 }
 
 void
+cel__watchdog_in_child(void)
+{
+    /* Threads that exist no more may have held them, and the watchdog one of
+       them for as long as it asks: too long for a fork to wait. */
+    (void)pthread_mutex_init(&control, NULL);
+    (void)pthread_mutex_init(&lock, NULL);
+    atomic_store_explicit(&answer.state, IDLE, memory_order_relaxed);
+    lost = lost || runs;
+    runs = false;
+}
+
+void
 cel__watchdog_forked(void)
 {
-    if (forks != cel__fork_count() && runs) {
-        /* They may have been held by threads that exist no more. */
-        (void)pthread_mutex_init(&control, NULL);
-        (void)pthread_mutex_init(&lock, NULL);
-        atomic_store_explicit(&answer.state, IDLE, memory_order_relaxed);
+    (void)pthread_mutex_lock(&control);
+    (void)pthread_mutex_lock(&lock);
+    if (lost) {
         (void)start_thread();
     }
+    (void)pthread_mutex_unlock(&lock);
+    (void)pthread_mutex_unlock(&control);
 }
 
 void

@@ -11,7 +11,11 @@
 /* Start it where CELADON_WATCHDOG says so. */
 void cel__watchdog_from_environment(void);
 
-/* In the child of a fork: the thread did not come along; start it again. */
+/* In the child of a fork, before fork() returns: the thread did not come
+   along. */
+void cel__watchdog_in_child(void);
+
+/* Later in the child: start it again. */
 void cel__watchdog_forked(void);
 
 #endif
