@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,29 @@
 
 #include "base/alloc.h"
 #include "tls/tls.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int error; /* set under `once`: why forks are not watched */
+
+void
+cel__tls_context_lock(void)
+{
+    (void)pthread_mutex_lock(&lock);
+}
+
+void
+cel__tls_context_unlock(void)
+{
+    (void)pthread_mutex_unlock(&lock);
+}
+
+static void
+watch_forks(void)
+{
+    error = -pthread_atfork(cel__tls_context_lock, cel__tls_context_unlock,
+                            cel__tls_context_unlock);
+}
 
 /* OpenSSL would ask at the terminal; no key here has a password. */
 static int
@@ -83,6 +107,10 @@ cel_tls_context_open(cel_tls_context **out, int side)
     if (side != CEL_TLS_CLIENT && side != CEL_TLS_SERVER) {
         return -EINVAL;
     }
+    (void)pthread_once(&once, watch_forks);
+    if (error < 0) {
+        return error;
+    }
     cel_tls_context *context = cel__alloc_zeroed(1, sizeof(*context));
     if (context == NULL) {
         return -ENOMEM;
@@ -98,7 +126,6 @@ cel_tls_context_open(cel_tls_context **out, int side)
     if (err < 0) {
         goto free_context;
     }
-    (void)pthread_mutex_init(&context->lock, NULL);
     atomic_init(&context->refs, 1);
     *out = context;
     return 0;
@@ -131,7 +158,6 @@ cel_tls_context_close(cel_tls_context *context)
     cel__tls_session_fini(context);
     SSL_CTX_free(context->ctx);
     BIO_meth_free(context->method);
-    (void)pthread_mutex_destroy(&context->lock);
     free(context->protocols);
     free(context);
 }
@@ -280,11 +306,11 @@ cel__tls_context_default_trust(cel_tls_context *context)
     if (SSL_CTX_get_verify_mode(context->ctx) == SSL_VERIFY_NONE) {
         return 0;
     }
-    (void)pthread_mutex_lock(&context->lock);
+    cel__tls_context_lock();
     if (!context->trusts) {
         err = cel_tls_context_trust(context, NULL);
     }
-    (void)pthread_mutex_unlock(&context->lock);
+    cel__tls_context_unlock();
     return err;
 }
 

@@ -11,8 +11,8 @@
  * Servers keep nothing: they hand out tickets.  The mark of each context is
  * random, so that none takes another's.
  *
- * Threads: any; the table is guarded by context->lock, which is never held
- * across anything that waits.
+ * Threads: any; the table is changed under the lock of contexts, which is
+ * never held across anything that waits.
  *
  * Tests: unit/test_tls.c
  */
@@ -59,7 +59,7 @@ keep(SSL *ssl, SSL_SESSION *session)
     if (host == NULL) {
         return 0;
     }
-    (void)pthread_mutex_lock(&context->lock);
+    cel__tls_context_lock();
     struct cel__tls_session *entry = find(context, host);
     if (entry == NULL) {
         entry = &context->sessions[context->next_session];
@@ -69,7 +69,7 @@ keep(SSL *ssl, SSL_SESSION *session)
     drop(entry);
     entry->host = host;
     entry->session = session;
-    (void)pthread_mutex_unlock(&context->lock);
+    cel__tls_context_unlock();
     return 1;
 }
 
@@ -104,7 +104,7 @@ cel__tls_session_resume(cel_tls *tls)
 {
     cel_tls_context *context = tls->context;
 
-    (void)pthread_mutex_lock(&context->lock);
+    cel__tls_context_lock();
     struct cel__tls_session *entry = find(context, tls->host);
     if (entry != NULL) {
         (void)SSL_set_session(tls->ssl, entry->session);
@@ -112,5 +112,5 @@ cel__tls_session_resume(cel_tls *tls)
             drop(entry);
         }
     }
-    (void)pthread_mutex_unlock(&context->lock);
+    cel__tls_context_unlock();
 }

@@ -11,7 +11,6 @@
 #define CEL_TLS_H
 
 #include <openssl/ssl.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -44,13 +43,13 @@ struct cel_tls_context {
     SSL_CTX *ctx;
     BIO_METHOD *method; /* of connections' BIOs */
     bool server;
-    /* Was told whom to trust; guarded by `lock` once it has connections. */
+    /* Was told whom to trust; under the lock once it has connections. */
     bool trusts;
     unsigned char *protocols; /* a server's, each after its length; or NULL */
     unsigned nprotocols;      /* bytes */
     struct cel__tls_name *names;
 
-    pthread_mutex_t lock; /* of what follows */
+    /* Under the lock. */
     struct cel__tls_session sessions[CEL__TLS_SESSIONS];
     unsigned next_session; /* to be replaced */
 
@@ -100,6 +99,11 @@ int cel__tls_bio_open(cel_tls *tls);
 /* context.c */
 
 void cel__tls_context_get(cel_tls_context *context);
+
+/* What connections change of their contexts is changed under this lock, one
+   for all: a fork waits for it, and so a child never finds it taken. */
+void cel__tls_context_lock(void);
+void cel__tls_context_unlock(void);
 
 /* Have somebody trusted, whom the system trusts if nobody was named.  Returns
    0 or as cel_tls_context_trust(). */
