@@ -45,6 +45,9 @@ CEL__SYS_WRAP(ssize_t, read, (int fd, void *buf, size_t len), (fd, buf, len))
 CEL__SYS_WRAP(ssize_t, write, (int fd, const void *buf, size_t len),
               (fd, buf, len))
 
+CEL__SYS_WRAP(ssize_t, pread, (int fd, void *buf, size_t len, off_t offset),
+              (fd, buf, len, offset))
+
 /*
  * Descriptors.
  */

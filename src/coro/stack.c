@@ -340,9 +340,7 @@ cel__stackpool_give(struct cel__stackpool *pool,
         trim(pool, stack);
     }
     if (CEL__HARD) {
-        size_t used = cel__stack_used(stack);
-
-        memset(top - used, POISON, used);
+        memset(top - 2 * pool->page, POISON, 2 * pool->page); /* as trim() */
     }
     ((struct link *)(void *)top - 1)->next = pool->free;
     pool->free = top;
@@ -381,52 +379,4 @@ cel__stack_overflowed(const struct cel__stack *stack, const void *address)
 
     /* 16 KiB, whatever the guard: a large frame may have jumped over it. */
     return at < stack->low && at >= stack->low - LARGE_GUARD;
-}
-
-/* The first byte at or after `from` that is not zero, else `end`; in words.
-   What a coroutine left behind may still be poisoned, or raced for by a
-   debugger: the sanitizers are not asked. */
-CEL__UNSANITIZED static const char *
-skip_zeroes(const char *from, const char *end)
-{
-    const volatile uint64_t *word = (const volatile uint64_t *)(const void *)
-        from;
-
-    while ((const volatile char *)word < (const volatile char *)end &&
-           *word == 0) {
-        word++;
-    }
-    return (const char *)(uintptr_t)word;
-}
-
-size_t
-cel__stack_used(const struct cel__stack *stack)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    unsigned char pages[64];
-
-    for (char *at = stack->low; at < stack->top; at += sizeof(pages) * page) {
-        size_t left = (size_t)(stack->top - at);
-        size_t n = (left + page - 1) / page;
-
-        if (n > sizeof(pages)) {
-            n = sizeof(pages);
-        }
-        if (cel__sys_mincore(at, n * page, pages) < 0) {
-            return 0;
-        }
-        for (size_t i = 0; i < n; i++) {
-            char *from = at + i * page;
-            char *to = from + page < stack->top ? from + page : stack->top;
-
-            /* A page that is there may be the shared one of zeroes. */
-            if (pages[i] & 1) {
-                const char *first = skip_zeroes(from, to);
-                if (first < to) {
-                    return (size_t)(stack->top - first);
-                }
-            }
-        }
-    }
-    return 0;
 }

@@ -93,7 +93,4 @@ void cel__stackpool_give(struct cel__stackpool *pool,
 bool cel__stack_overflowed(const struct cel__stack *stack,
                            const void *address);
 
-/* Bytes of the C stack that were ever touched; walks pages, for dumps. */
-size_t cel__stack_used(const struct cel__stack *stack);
-
 #endif

@@ -18,7 +18,7 @@
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/sys.h"
-#include "base/sys_file.h"
+#include "os/sys_file.h"
 
 /* Read or write by `flags`. */
 static ssize_t

@@ -445,7 +445,7 @@ cel_worker_stats_get(int worker, cel_worker_stats *stats, size_t size)
     all.switches = cel__count_read(&run->worker->nswitch);
     all.arrived = cel__count_read(&business->narrived);
     all.stolen = cel__count_read(&business->nstolen);
-    all.coros = atomic_load_explicit(&business->nalive, memory_order_relaxed);
+    all.coros = run->worker->nalive;
     all.ready = atomic_load_explicit(&business->nready, memory_order_relaxed);
     memcpy(stats, &all, size < sizeof(all) ? size : sizeof(all));
     return 0;

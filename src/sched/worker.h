@@ -108,7 +108,6 @@ struct cel__hooks {
 struct cel__business {
     cel__count narrived; /* coroutines of others that have begun here */
     cel__count nstolen;  /* taken from others, whoever they then began at */
-    atomic_ulong nalive; /* its own `nalive` */
     atomic_ulong nready; /* in the run queue at the last look at I/O */
 };
 
@@ -158,12 +157,12 @@ struct cel__worker {
     atomic_uint nlatched;     /* latches it is inside of, see sched/latch.h */
     struct cel__link latch_link; /* in the list of those forks wait for */
     struct cel__hooks hooks;
-    void *embedder;           /* the hub of the Python face */
-    struct cel__run *run;     /* the C face's, see sched/run.h; or NULL */
-    struct cel__link annexes; /* struct cel__annex */
-    struct cel__coro root;    /* the thread's own stack */
-    struct cel__link all;     /* every coroutine that has not ended */
-    size_t nalive;
+    void *embedder;               /* the hub of the Python face */
+    struct cel__run *run;         /* the C face's, see sched/run.h; or NULL */
+    struct cel__link annexes;     /* struct cel__annex */
+    struct cel__coro root;        /* the thread's own stack */
+    struct cel__link all;         /* every coroutine that has not ended */
+    atomic_size_t nalive;         /* written by the owner */
     uint64_t last_id;             /* of a coroutine; see worker.c */
     struct cel__stackpool stacks; /* for coroutines without a pool of theirs */
     unsigned forks;               /* cel__fork_count() when last looked */
@@ -230,8 +229,9 @@ int cel__coro_init(struct cel__coro *coro, struct cel__worker *worker,
 static inline void
 cel__worker_count(struct cel__worker *worker, int change)
 {
-    worker->nalive += (size_t)change;
-    atomic_store_explicit(&worker->business.nalive, worker->nalive,
+    size_t n = atomic_load_explicit(&worker->nalive, memory_order_relaxed);
+
+    atomic_store_explicit(&worker->nalive, n + (size_t)change,
                           memory_order_relaxed);
 }
 

@@ -28,6 +28,7 @@
 #include "sched/worker.h"
 #include "see/awaited.h"
 #include "see/deadlock.h"
+#include "see/depth.h"
 #include "see/names.h"
 #include "see/sys_trace.h"
 #include "see/trace.h"
@@ -64,7 +65,7 @@ put_stack(struct cel__text *text, const struct cel__coro *coro)
         return;
     }
     cel__text_put(text, "; stack ");
-    cel__text_number(text, (cel__stack_used(&coro->stack) + 1023) / 1024);
+    cel__text_number(text, (cel__depth_used(&coro->stack) + 1023) / 1024);
     cel__text_put(text, " of ");
     cel__text_number(text, coro->pool->size / 1024);
     cel__text_put(text, " KiB");

@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "base/sys_file.h"
+#include "base/sys.h"
 #include "base/sys_memory.h"
 
 /* Bytes of a table: ten times those of the largest program at hand. */
@@ -33,12 +33,11 @@ read_at(int fd, void *buf, size_t len, uint64_t offset)
     char *at = buf;
 
     while (len > 0) {
-        struct iovec piece = {at, len};
         if (offset > INT64_MAX - len) {
             return -ENOEXEC;
         }
-        ssize_t n = cel__sys_preadv2(fd, &piece, 1, (int64_t)offset, 0);
-        if (n == -EINTR || n == -EAGAIN) {
+        ssize_t n = cel__sys_pread(fd, at, len, (off_t)offset);
+        if (n == -EAGAIN) {
             continue;
         }
         if (n <= 0) {

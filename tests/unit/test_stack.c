@@ -24,6 +24,7 @@
 
 #include "base/sanitize.h"
 #include "celadon/see.h"
+#include "see/depth.h"
 #include "tap.h"
 
 enum {
@@ -243,13 +244,13 @@ TEST(the_use_of_a_stack_is_known_to_the_word)
 {
     cel__stackpool_init(&pool, 65536, 0);
     struct cel__stack stack = take();
-    CHECK_EQ(cel__stack_used(&stack), 0);
+    CHECK_EQ(cel__depth_used(&stack), 0);
     stack.top[-8] = 1;
-    CHECK_EQ(cel__stack_used(&stack), 8);
+    CHECK_EQ(cel__depth_used(&stack), 8);
     stack.top[-20000] = 1;
-    CHECK_EQ(cel__stack_used(&stack), 20000);
+    CHECK_EQ(cel__depth_used(&stack), 20000);
     stack.low[0] = 1;
-    CHECK_EQ(cel__stack_used(&stack), stack.top - stack.low);
+    CHECK_EQ(cel__depth_used(&stack), stack.top - stack.low);
     cel__stackpool_give(&pool, &stack);
     cel__stackpool_fini(&pool);
 }
