@@ -75,7 +75,7 @@ def test_timeouts():
     event = Event()
     before = time.monotonic()
     assert event.wait(0.02) is False
-    assert 0.015 < time.monotonic() - before < 1
+    assert 0.015 < time.monotonic() - before < 10
     assert event.wait(0) is False
     assert event.wait(-1) is False
     assert event.wait(timeout=None if event.set() else 0.01) is True

@@ -334,7 +334,10 @@ def test_dropped_in_another_thread_while_its_own_sleeps():
 
     thread = threading.Thread(target=drop)
     thread.start()
-    sleep(0.2)
+    for _ in range(100):
+        sleep(0.2)
+        if seen:
+            break
     assert seen == [GreenletExit]
     thread.join()
 

@@ -69,7 +69,7 @@ def test_select_times_out(pair):
     one, _ = pair
     start = time.monotonic()
     assert select.select([one], [], [], 0.05) == ([], [], [])
-    assert 0.045 < time.monotonic() - start < 1
+    assert 0.045 < time.monotonic() - start < 10
 
 
 def test_select_on_what_was_read_before(pair):
@@ -91,8 +91,9 @@ def test_select_for_writing_does_not_spin_on_a_hang_up(pipe):
     os.close(pipe[1])
     assert select.select([pipe[0]], [], [], 1) == ([pipe[0]], [], [])
     start = time.process_time()
-    assert select.select([], [], [pipe[0]], 0.05) == ([], [], [])
-    assert time.process_time() - start < 0.04
+    assert select.select([], [], [pipe[0]], 0.5) == ([], [], [])
+    # The collector may take its turn meanwhile.
+    assert time.process_time() - start < 0.25
 
 
 def test_select_of_urgent_data():

@@ -97,9 +97,9 @@ def test_a_term_handler_runs_while_main_sleeps():
         threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGTERM)).start()
         began = time.monotonic()
         try:
-            time.sleep(5)
+            time.sleep(15)
         finally:
-            print(time.monotonic() - began < 2)
+            print(time.monotonic() - began < 10)
         """,
         "True True True True True",
     )

@@ -105,12 +105,16 @@ def test_sockets_leave_nothing_behind():
     # CPython's own tables grow first, free-threaded for longer.
     for _ in range(600 if FREE_THREADED else 10):
         use()
-    gc.collect()
-    before = sys.getallocatedblocks()
-    for _ in range(200):
-        use()
-    gc.collect()
-    assert sys.getallocatedblocks() - before < 100
+    grown = []
+    while len(grown) < 5 and not (grown and grown[-1] < 100):
+        # Tables may grow once more; what is left behind is so each time.
+        gc.collect()
+        before = sys.getallocatedblocks()
+        for _ in range(200):
+            use()
+        gc.collect()
+        grown.append(sys.getallocatedblocks() - before)
+    assert grown[-1] < 100, grown
 
 
 # ---- threads
