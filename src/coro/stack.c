@@ -326,6 +326,22 @@ check_guard(const struct cel__stackpool *pool, const struct cel__stack *stack)
     }
 }
 
+/* Write over what there is of `stack`, from its top down (hard builds). */
+static void
+poison(const struct cel__stackpool *pool, const struct cel__stack *stack)
+{
+    char *end = stack->top;
+    char *at = end - 1 - (uintptr_t)(end - 1) % pool->page;
+    unsigned char there;
+
+    while (at >= stack->low && cel__sys_mincore(at, pool->page, &there) == 0 &&
+           (there & 1)) {
+        memset(at, POISON, (size_t)(end - at));
+        end = at;
+        at -= pool->page;
+    }
+}
+
 void
 cel__stackpool_give(struct cel__stackpool *pool,
                     const struct cel__stack *stack)
@@ -340,7 +356,7 @@ cel__stackpool_give(struct cel__stackpool *pool,
         trim(pool, stack);
     }
     if (CEL__HARD) {
-        memset(top - 2 * pool->page, POISON, 2 * pool->page); /* as trim() */
+        poison(pool, stack);
     }
     ((struct link *)(void *)top - 1)->next = pool->free;
     pool->free = top;
