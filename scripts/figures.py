@@ -274,6 +274,12 @@ def cores(language, samples):
     return language.table(names["HEAD"], names["rows"](samples, counts))
 
 
+def before_after(language, samples):
+    head, rows = program("bench/before_after.py")["rows"](samples)
+    return language.table(
+        head, [[language.label(row[0]), *row[1:]] for row in rows])
+
+
 def idle(language, samples):
     names = program("bench/idle.py")
     return language.table(
@@ -293,6 +299,7 @@ TABLES = {
     "tls": ("bench-results/tls.csv", tls),
     "cores": ("bench-results/cores.csv", cores),
     "idle": ("bench-results/idle.csv", idle),
+    "before-after": ("bench-results/before_after.csv", before_after),
 }
 
 
