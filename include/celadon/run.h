@@ -79,7 +79,7 @@ CEL_API CEL_NODISCARD int cel_go(cel_coro **out, void (*fn)(void *arg),
  * Suspends until then or `deadline`.  Returns 0: `coro` is released; or, and
  * then it still stands, -ETIMEDOUT, -ECANCELED (the caller was cancelled),
  * -EDEADLK (it is the caller, or nothing could ever end it), -ENOMEM (no room
- * for the deadline) or -EPERM (not in a coroutine).
+ * for the deadline, or to ask another worker) or -EPERM (not in a coroutine).
  */
 CEL_API CEL_NODISCARD int cel_join(cel_coro *coro, cel_time deadline);
 

@@ -105,7 +105,7 @@ cel_gen_send(cel_gen *gen, void *in, void **out)
     struct cel__awaiting note = {&cel__awaited_value, &gen->coro.coro};
     struct cel__gen_ask ask = {worker->current, false, 0, NULL};
 
-    if (gen->coro.ended) {
+    if (cel__run_ended(&gen->coro)) {
         return 0;
     }
     if (!gen->idle) {
@@ -202,7 +202,7 @@ cel_gen_close(cel_gen *gen)
         cel__coro_discard(&gen->coro.coro);
         cel__run_unref(&gen->coro);
     }
-    else if (!gen->coro.ended) {
+    else if (!cel__run_ended(&gen->coro)) {
         await_end(worker, gen);
     }
     cel__run_unref(&gen->coro);

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include "base/fork.h"
 #include "base/sanitize.h"
 #include "base/sys_thread.h"
 #include "sched/worker.h"
@@ -86,10 +87,17 @@ after_fork_in_child(void)
     after_fork();
 }
 
+/* Before others do: then those that lock what a thread has which waits for us
+   come first. */
+__attribute__((constructor)) static void
+watch_forks(void)
+{
+    cel__fork_handle(before_fork, after_fork, after_fork_in_child);
+}
+
 void
 cel__latch_opened(struct cel__worker *worker)
 {
-    (void)cel__latch_may_bias(); /* forks are watched */
     (void)pthread_mutex_lock(&gate);
     cel__list_append(&open, &worker->latch_link);
     (void)pthread_mutex_unlock(&gate);
@@ -162,9 +170,6 @@ probe(void)
 {
     int commands = cel__sys_membarrier(CEL__MEMBARRIER_QUERY);
 
-    if (pthread_atfork(before_fork, after_fork, after_fork_in_child) != 0) {
-        cel__panic("no memory to watch for fork()");
-    }
     may_bias = !CEL__TSAN && commands > 0 &&
                (commands & CEL__MEMBARRIER_PRIVATE) != 0 &&
                (commands & CEL__MEMBARRIER_REGISTER) != 0;
@@ -182,8 +187,7 @@ cel__latch_init(struct cel__latch *latch)
 {
     latch->owner = cel__latch_may_bias() ? cel__worker() : NULL;
     atomic_init(&latch->inside, false);
-    atomic_init(&latch->shared,
-                latch->owner == NULL ? CEL__LATCH_SHARED : CEL__LATCH_BIASED);
+    atomic_init(&latch->shared, latch->owner == NULL);
     atomic_init(&latch->word, false);
     atomic_init(&latch->nhungry, 0);
 }
@@ -194,16 +198,6 @@ is_weary(unsigned *spins)
 {
     cel__sys_pause();
     return ++*spins % SPINS == 0;
-}
-
-void
-cel__latch_announce(struct cel__latch *latch)
-{
-    unsigned char biased = CEL__LATCH_BIASED;
-
-    (void)atomic_compare_exchange_strong_explicit(
-        &latch->shared, &biased, CEL__LATCH_ANNOUNCED, memory_order_seq_cst,
-        memory_order_relaxed);
 }
 
 void
@@ -223,31 +217,20 @@ cel__latch_barrier(void)
     }
 }
 
-void
-cel__latch_await_owner(struct cel__latch *latch)
+/* Take the owner's privilege away; the caller holds `word`. */
+static void
+share(struct cel__latch *latch)
 {
     unsigned spins = 0;
 
+    atomic_store_explicit(&latch->shared, true, memory_order_seq_cst);
+    cel__latch_barrier();
     /* Acquire: what the owner did inside; pairs with its release. */
     while (atomic_load_explicit(&latch->inside, memory_order_acquire)) {
         if (is_weary(&spins)) {
             sched_yield();
         }
     }
-    /* Release: whoever reads it knows that the owner has left. */
-    atomic_store_explicit(&latch->shared, CEL__LATCH_SHARED,
-                          memory_order_release);
-}
-
-/* Take the owner's privilege away; the caller holds `word`. */
-static void
-share(struct cel__latch *latch)
-{
-    if (latch->owner != NULL) {
-        cel__latch_announce(latch);
-        cel__latch_barrier();
-    }
-    cel__latch_await_owner(latch);
 }
 
 /*
@@ -301,10 +284,10 @@ cel__latch_take_shared(struct cel__latch *latch, struct cel__worker *me)
     if (hungry) {
         atomic_fetch_sub_explicit(&latch->nhungry, 1, memory_order_relaxed);
     }
-    /* Acquire: pairs with the release in cel__latch_await_owner(). */
+    /* Relaxed: `word` orders it. */
     if (cel__unlikely(
-            atomic_load_explicit(&latch->shared, memory_order_acquire) !=
-            CEL__LATCH_SHARED)) {
+            latch->owner != NULL &&
+            !atomic_load_explicit(&latch->shared, memory_order_relaxed))) {
         share(latch);
     }
 }

@@ -19,10 +19,6 @@
  * and under the thread sanitizer, which knows nothing of it, a latch is
  * shared from the beginning.
  *
- * Whoever is going to share many takes the steps of it one by one: announce
- * each, pass one barrier for all, await the owner at each.  That needs no
- * `word`: until the last step who holds it shares the latch once more.
- *
  * A latch of zeroes is valid, and shared.
  *
  * fork() waits until nobody is inside any: a child has one thread, and what
@@ -44,18 +40,12 @@
 #include "base/check.h"
 #include "sched/worker.h"
 
-enum cel__latch_shared {
-    CEL__LATCH_BIASED,
-    CEL__LATCH_ANNOUNCED, /* the owner comes in no more, but may be inside */
-    CEL__LATCH_SHARED     /* `word` is the lock, for ever */
-};
-
 /* Invariant: inside => the owner holds it, and nobody holds `word` or who
    holds it waits for the owner to leave. */
 struct cel__latch {
     const struct cel__worker *owner; /* NULL: nobody; never changes */
     atomic_bool inside;              /* written by the owner's thread alone */
-    atomic_uchar shared;             /* enum cel__latch_shared */
+    atomic_bool shared;              /* `word` is the lock, for ever */
     atomic_bool word;
     atomic_uint nhungry; /* who have waited long, and go first */
 };
@@ -74,11 +64,6 @@ void cel__latch_init(struct cel__latch *latch);
 /* The rest of take and give, for whoever can't have it for nothing. */
 void cel__latch_take_shared(struct cel__latch *latch, struct cel__worker *me);
 void cel__latch_give_shared(struct cel__latch *latch, struct cel__worker *me);
-
-/* Share `latch`, which has an owner: announce it, cel__latch_barrier(), await
-   the owner.  Any thread, whoever holds it. */
-void cel__latch_announce(struct cel__latch *latch);
-void cel__latch_await_owner(struct cel__latch *latch);
 
 /*
  * Whether the threads of workers need no barriers of their own, because
@@ -107,11 +92,10 @@ cel__latch_try_biased(struct cel__latch *latch, struct cel__worker *me)
     /* The processor may still exchange these and the loads; membarrier() has
        it pass a barrier somewhere, and that is enough. */
     atomic_signal_fence(memory_order_seq_cst);
-    if (cel__likely(
-            (atomic_load_explicit(&latch->shared, memory_order_relaxed) |
-             (unsigned)atomic_load_explicit(&cel__latch_halt,
-                                            memory_order_relaxed)) ==
-            CEL__LATCH_BIASED)) {
+    if (cel__likely(((unsigned)atomic_load_explicit(&latch->shared,
+                                                    memory_order_relaxed) |
+                     (unsigned)atomic_load_explicit(
+                         &cel__latch_halt, memory_order_relaxed)) == 0)) {
         atomic_signal_fence(memory_order_seq_cst);
         return true;
     }

@@ -19,6 +19,7 @@
 #include "celadon/local.h"
 #include "celadon/workers.h"
 #include "sched/gen.h"
+#include "sched/join.h"
 #include "sched/local.h"
 #include "sched/options.h"
 #include "sched/spread.h"
@@ -80,6 +81,7 @@ cel__run_open(struct cel__run *run, const cel_options *given,
     }
     worker->run = run;
     run->root.coro.worker = worker;
+    run->root.home = run;
     run->root.is_root = true;
     cel__slab_init(&run->coros, sizeof(struct cel_coro));
     cel__slab_init(&run->gens, sizeof(struct cel_gen));
@@ -134,94 +136,145 @@ cel_run(int (*fn)(void *arg), void *arg, const cel_options *given)
     return result;
 }
 
-/* Whether other workers than its own may ask something of `coro`. */
-CEL__HOT bool
-is_shared(const struct cel_coro *coro)
+/* Of the two who need a coroutine that has ended elsewhere, its home and its
+   worker, one does no more; whether that is the last.  Acq_rel: that one sees
+   what the other has done. */
+static bool
+is_through(struct cel_coro *coro)
 {
-    return cel__unlikely(coro->coro.tag != 0);
+    return atomic_exchange_explicit(&coro->halfway, true,
+                                    memory_order_acq_rel);
 }
 
-/* What they may ask, if they may; `me` is the caller's worker. */
-CEL__HOT void
-lock(struct cel_coro *coro, struct cel__worker *me, bool shared)
+/*
+ * Whether `coro`, to which nobody at its home has a reference, is given back
+ * by another: a question on its way, which takes a reference and lets go of
+ * it; its worker, where that is elsewhere; or what cancelled it from another
+ * thread at the last moment, when that arrives.
+ */
+__attribute__((noinline)) static bool
+is_left_to_others(struct cel_coro *coro)
 {
-    if (shared) {
-        cel__latch_take(&coro->latch, me);
+    /* Acquire: pairs with the release in join.c. */
+    if (atomic_load_explicit(&coro->nasked, memory_order_acquire) != 0 ||
+        (coro->away && !is_through(coro))) {
+        return true;
     }
+    coro->refs = 1;
+    /* Acq_rel: pairs with the exchange in remote_wake_arrived(), which calls
+       cel__run_release() if it comes later. */
+    unsigned remote = atomic_fetch_or_explicit(
+        &coro->coro.remote, CEL__REMOTE_LAST, memory_order_acq_rel);
+    return (remote & CEL__REMOTE_SENT) != 0;
 }
 
+/* Give `coro`, to which nobody at its home has a reference, back to its
+   slab. */
 CEL__HOT void
-unlock(struct cel_coro *coro, struct cel__worker *me, bool shared)
+give_back(struct cel_coro *coro)
 {
-    if (shared) {
-        cel__latch_give(&coro->latch, me);
-    }
-}
+    struct cel__run *run = coro->home;
 
-/* Give `coro`, to which nobody has a reference, back to its slab. */
-CEL__HOT void
-give_back(struct cel_coro *coro, const struct cel__worker *me, bool shared)
-{
-    struct cel__worker *worker = coro->coro.worker;
-    struct cel__run *run = worker->run;
-
-    if (shared && worker != me) {
-        coro->refs = 1;
-        cel__wake_to_release(&coro->coro);
+    /* Acquire: pairs with the operation in cel__cancel(), and as above. */
+    if (cel__unlikely(
+            (atomic_load_explicit(&coro->coro.remote, memory_order_acquire) |
+             atomic_load_explicit(&coro->nasked, memory_order_acquire) |
+             coro->away) != 0) &&
+        is_left_to_others(coro)) {
+        return;
     }
-    else if (cel__unlikely(atomic_load_explicit(&coro->coro.remote,
-                                                memory_order_acquire) != 0)) {
-        /* Cancelled from another thread at the last moment: the message comes
-           yet, and then lets go in our stead.  Acquire: pairs with the
-           operation in cel__cancel(). */
-        coro->refs = 1;
-        (void)atomic_fetch_or_explicit(&coro->coro.remote, CEL__REMOTE_LAST,
-                                       memory_order_relaxed);
-    }
-    else if (coro->is_gen) {
-        cel__slab_give(&run->gens, coro);
-    }
-    else if (shared && coro->coro.tag != run->tag) {
-        cel__slab_return(&run->team->runs[coro->coro.tag - 1]->coros, coro);
-    }
-    else {
-        cel__slab_give(&run->coros, coro);
-    }
+    cel__slab_give(cel__unlikely(coro->is_gen) ? &run->gens : &run->coros,
+                   coro);
 }
 
 CEL__HOT void
-unref(struct cel_coro *coro, bool shared)
+unref(struct cel_coro *coro)
 {
-    struct cel__worker *me = coro->coro.worker;
-
-    lock(coro, me, shared);
-    bool last = --coro->refs == 0;
-    unlock(coro, me, shared);
-    if (last) {
-        give_back(coro, me, shared);
+    if (--coro->refs == 0) {
+        give_back(coro);
     }
-}
-
-__attribute__((noinline)) static void
-unref_shared(struct cel_coro *coro)
-{
-    unref(coro, true);
 }
 
 void
 cel__run_unref(struct cel_coro *coro)
 {
-    if (is_shared(coro)) {
-        unref_shared(coro);
-        return;
+    unref(coro);
+}
+
+CEL__HOT void
+wake_joiners(struct cel_coro *coro, struct cel__worker *home)
+{
+    /* Release: pairs with cel__run_ended(). */
+    atomic_store_explicit(&coro->ended, true, memory_order_release);
+    while (!cel__list_empty(&coro->joiners)) {
+        struct cel__wait *wait = cel__container(coro->joiners.next,
+                                                struct cel__wait, link);
+        cel__list_remove(&wait->link);
+        if (cel__unlikely(wait->coro == NULL)) {
+            cel__join_answer(wait);
+        }
+        else {
+            wait->done = true;
+            cel__wake_late(home, wait->coro);
+        }
     }
-    unref(coro, false);
+}
+
+/* At its home: a coroutine has ended elsewhere. */
+static void
+last_arrived(struct cel__message *message)
+{
+    struct cel_coro *coro = cel__container(message, struct cel_coro, last);
+
+    coro->away = true;
+    wake_joiners(coro, coro->home->worker);
+    unref(coro);
+}
+
+/* `coro`, the current one, ends, and its home is elsewhere.  Without a handle
+   there is nobody to tell. */
+static void
+tell_home(struct cel_coro *coro)
+{
+    if (coro->handle) {
+        coro->told = true;
+        coro->last.fn = last_arrived;
+        cel__worker_post(coro->home->worker, &coro->last);
+    }
+}
+
+/* The stack of `coro`, whose home is elsewhere, is free; or what was still on
+   its way to it has come. */
+__attribute__((noinline)) static void
+release_away(struct cel_coro *coro)
+{
+    if (!coro->unstacked) {
+        coro->unstacked = true;
+        if (coro->told && !is_through(coro)) {
+            return;
+        }
+    }
+    /* Acquire: as in give_back(). */
+    if (atomic_load_explicit(&coro->coro.remote, memory_order_acquire) == 0) {
+        cel__slab_return(&coro->home->coros, coro);
+    }
+    else {
+        atomic_fetch_or_explicit(&coro->coro.remote, CEL__REMOTE_LAST,
+                                 memory_order_relaxed);
+    }
 }
 
 void
 cel__run_release(struct cel__coro *coro)
 {
-    cel__run_unref((struct cel_coro *)coro);
+    struct cel_coro *self = (struct cel_coro *)coro;
+
+    if (cel__unlikely(self->home != coro->worker->run)) {
+        release_away(self);
+    }
+    else {
+        unref(self);
+    }
 }
 
 /* What is set in every coroutine of `run`, wherever it is to begin. */
@@ -232,7 +285,7 @@ fill(struct cel__run *run, struct cel_coro *coro,
     cel__list_init(&coro->joiners);
     coro->refs = 1;
     coro->end = end;
-    coro->coro.tag = run->tag;
+    coro->home = run;
 }
 
 int
@@ -241,7 +294,6 @@ cel__run_make(struct cel__run *run, struct cel_coro *coro,
               struct cel__coro *(*end)(struct cel_coro *))
 {
     fill(run, coro, end);
-    coro->latch.owner = run->bias;
     coro->coro.cancelled = run->ending;
     return cel__coro_init(&coro->coro, run->worker, entry, cel__run_release);
 }
@@ -259,8 +311,8 @@ clean(struct cel_coro *coro)
               offsetof(struct cel__coro, state));
     CLEAN(coro, offsetof(struct cel__coro, id),
           sizeof(struct cel__coro) - offsetof(struct cel__coro, id));
-    CLEAN(coro, offsetof(struct cel_coro, latch),
-          offsetof(struct cel_coro, fn) - offsetof(struct cel_coro, latch));
+    CLEAN(coro, offsetof(struct cel_coro, nasked),
+          offsetof(struct cel_coro, fn) - offsetof(struct cel_coro, nasked));
 }
 
 __attribute__((flatten)) struct cel_coro *
@@ -299,38 +351,17 @@ cel__run_new_elsewhere(struct cel__run *run,
     return coro;
 }
 
-CEL__HOT void
-wake_joiners(struct cel_coro *coro, struct cel__worker *worker, bool shared)
-{
-    lock(coro, worker, shared);
-    coro->ended = true;
-    while (!cel__list_empty(&coro->joiners)) {
-        struct cel__wait *wait = cel__container(coro->joiners.next,
-                                                struct cel__wait, link);
-        cel__list_remove(&wait->link);
-        wait->done = true;
-        cel__wake_late(worker, wait->coro);
-    }
-    unlock(coro, worker, shared);
-}
-
-__attribute__((noinline)) static void
-wake_joiners_of_shared(struct cel_coro *coro, struct cel__worker *worker)
-{
-    wake_joiners(coro, worker, true);
-}
-
 __attribute__((flatten)) void
 cel__run_end(struct cel_coro *coro)
 {
     struct cel__worker *worker = coro->coro.worker;
     struct cel__run *run = worker->run;
 
-    if (is_shared(coro)) {
-        wake_joiners_of_shared(coro, worker);
+    if (cel__likely(coro->home == run)) {
+        wake_joiners(coro, worker);
     }
     else {
-        wake_joiners(coro, worker, false);
+        tell_home(coro);
     }
     /* The last one: this coroutine still counts. */
     if (cel__unlikely(run->ending) && worker->nalive == 2 + run->nunstarted) {
@@ -438,11 +469,9 @@ block_of(const cel_coro *coro)
                          : (struct cel__coro *)(uintptr_t)&coro->coro;
 }
 
-/* Wait until `coro`, which the caller has a reference to, has ended.  It is
-   locked, before and after. */
+/* Wait until `coro`, which the caller has a reference to, has ended. */
 CEL__HOT int
-await_end(struct cel_coro *coro, struct cel__worker *me, bool shared,
-          cel_time deadline)
+await_end(struct cel_coro *coro, struct cel__worker *me, cel_time deadline)
 {
     struct cel__awaiting note = {&cel__awaited_end, &coro->coro};
     struct cel__wait wait;
@@ -453,9 +482,7 @@ await_end(struct cel_coro *coro, struct cel__worker *me, bool shared,
     self->awaiting = &note;
     int code;
     do {
-        unlock(coro, me, shared);
         code = cel__park(me, deadline, cel__awaited_end.what);
-        lock(coro, me, shared);
     } while (!wait.done && code >= 0);
     self->awaiting = NULL;
     if (cel__likely(wait.done)) {
@@ -465,20 +492,23 @@ await_end(struct cel_coro *coro, struct cel__worker *me, bool shared,
     return code;
 }
 
-/* As cel_join(), by `me`. */
-CEL__HOT int
-join(struct cel_coro *coro, struct cel__worker *me, bool shared,
-     cel_time deadline)
+__attribute__((flatten)) int
+cel_join(cel_coro *coro, cel_time deadline)
 {
+    struct cel__run *home = coro->home;
+    struct cel__worker *me = home->worker;
+    int err = 0;
+
+    if (cel__unlikely(home->team != NULL) && cel__worker() != me) {
+        return cel__join_away(coro, deadline);
+    }
     /* The root's end is everybody's, so nobody lives to see it. */
     if (coro->is_root || &coro->coro == me->current) {
         return -EDEADLK;
     }
-    int err = 0;
-    lock(coro, me, shared);
-    if (!coro->ended) {
+    if (!cel__run_ended(coro)) {
         coro->refs++;
-        err = await_end(coro, me, shared, deadline);
+        err = await_end(coro, me, deadline);
         coro->refs--;
     }
     /* Of several joiners the first lets go of the handle. */
@@ -486,27 +516,10 @@ join(struct cel_coro *coro, struct cel__worker *me, bool shared,
         coro->handle = false;
         coro->refs--;
     }
-    bool last = coro->refs == 0;
-    unlock(coro, me, shared);
-    if (last) {
-        give_back(coro, me, shared);
+    if (coro->refs == 0) {
+        give_back(coro);
     }
     return err;
-}
-
-__attribute__((noinline)) static int
-join_shared(struct cel_coro *coro, cel_time deadline)
-{
-    struct cel__worker *me = cel__worker();
-
-    return me == NULL ? -EPERM : join(coro, me, true, deadline);
-}
-
-__attribute__((flatten)) int
-cel_join(cel_coro *coro, cel_time deadline)
-{
-    return is_shared(coro) ? join_shared(coro, deadline)
-                           : join(coro, coro->coro.worker, false, deadline);
 }
 
 void

@@ -10,6 +10,7 @@
 #ifndef CEL_RUN_H
 #define CEL_RUN_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,7 +19,6 @@
 #include "base/slab.h"
 #include "celadon/run.h"
 #include "coro/coro.h"
-#include "sched/latch.h"
 
 struct cel__spread;
 struct cel__team;
@@ -27,22 +27,28 @@ struct cel__team;
  * A coroutine of the C face.  It is given back to its slab when the last who
  * needs it lets go: its stack, its handle, those who join it.
  *
- * Whoever joins it may be of another worker.  So in a run of several (tag !=
- * 0) joiners, refs, handle and ended are guarded by the latch; in a run of
- * one nobody takes it.  coro.tag is the number of the worker from whose slab
- * it is, counted from 1.
+ * Who joins it, and who has references to it, is its home's business: that of
+ * the run from whose slab it is, wherever it runs.  So nothing of that needs a
+ * lock.  Where it ends elsewhere a message tells its home, and who joins it
+ * from elsewhere asks there, by a message too (see sched/join.h).
  *
  * Invariants: refs == 0 <=> it is given back; handle => refs > 0.
  */
 struct cel_coro {
-    struct cel__coro coro;   /* first: a cel__coro of a run is one of these */
-    struct cel__latch latch; /* biased, unless another worker made it */
-    uint32_t refs;           /* one for the stack, one for the handle, one
-                                 for each joiner */
-    bool handle;             /* somebody holds it, from cel_go() */
-    bool is_gen;             /* it is the head of a struct cel_gen */
-    bool is_root;            /* it only stands for worker->root */
-    bool ended;              /* fn has returned */
+    struct cel__coro coro; /* first: a cel__coro of a run is one of these */
+    struct cel__run *home; /* from whose slab it is; never changes */
+    atomic_uint nasked;    /* messages about it on their way to its home */
+    uint32_t refs;         /* one for the stack, one for the handle, one
+                                 for each joiner; its home's */
+    bool handle;           /* somebody holds it, from cel_go(); its home's
+                                 from when it has ended */
+    bool is_gen;           /* it is the head of a struct cel_gen */
+    bool is_root;          /* it only stands for worker->root */
+    atomic_bool ended;     /* fn has returned; written at its home */
+    bool away;             /* it has ended elsewhere; its home's */
+    bool told;             /* it has told its home so; its worker's */
+    bool unstacked;        /* it ended elsewhere and has no stack; likewise */
+    atomic_bool halfway;   /* and one of the two needs it no more */
     struct cel__locals *locals; /* values of its own, and what it has
                                  deferred; or NULL */
     struct cel_group *group;    /* whose member it is, or NULL */
@@ -61,7 +67,11 @@ struct cel_coro {
        cel__run_end() and whoever is next. */
     struct cel__coro *(*end)(struct cel_coro *self);
     struct cel__link joiners; /* waits of those who join */
-    struct cel__link member;  /* in the group's, guarded by its latch */
+    union {
+        struct cel__link member;  /* in the group's, guarded by its latch */
+        struct cel__message last; /* of one with a handle, and so no member:
+                                     tells its home that it has ended */
+    };
 };
 
 /* A larger one cost 2 ns a start and join. */
@@ -72,6 +82,8 @@ CEL__STATIC_ASSERT(CEL__ASAN || CEL__TSAN || sizeof(void *) != 8 ||
 /* What worker->run is, where cel_run() opened the worker. */
 struct cel__run {
     struct cel__worker *worker;
+    struct cel__team *team; /* where it is one of several workers, see
+                               sched/team.h; or NULL */
     struct cel__slab coros; /* struct cel_coro */
     struct cel__slab gens;  /* struct cel_gen */
     struct cel_coro root;   /* the handle of worker->root, which it is not */
@@ -79,12 +91,9 @@ struct cel__run {
     bool ending;            /* the root waits for the others to end */
     bool embedded;          /* it is the head of embed.c's, not of cel_run() */
 
-    /* Where it is one of several workers; see sched/team.h. */
-    struct cel__team *team;     /* or NULL */
+    /* Where it is one of several workers. */
     unsigned index;             /* which one */
-    uint16_t tag;               /* of its coroutines: index + 1 */
-    struct cel__worker *bias;   /* to whom its coroutines' latches are biased:
-                                  `worker`, or NULL where none can be */
+    bool barriers;              /* others' serve, see cel__latch_may_bias() */
     struct cel__message word;   /* what worker 0 has to say */
     bool token;                 /* it has one of the team's */
     bool over;                  /* no worker has any coroutine */
@@ -142,8 +151,16 @@ struct cel__coro *cel__run_leave(struct cel_coro *coro);
    fellows are. */
 void cel__run_fini(struct cel__run *run);
 
-/* Let go of one reference; the last gives `coro` back to its slab. */
+/* Let go of one reference; the last gives `coro` back to its slab.  At its
+   home. */
 void cel__run_unref(struct cel_coro *coro);
+
+/* Whether `coro` has ended.  Acquire: and so has all that it did. */
+static inline bool
+cel__run_ended(const struct cel_coro *coro)
+{
+    return atomic_load_explicit(&coro->ended, memory_order_acquire);
+}
 
 /* `coro`, the current one, is about to end: tell those who wait for it. */
 void cel__run_end(struct cel_coro *coro);

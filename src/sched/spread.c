@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/sys_thread.h"
+#include "sched/latch.h"
 #include "sched/team.h"
 #include "sched/wait.h"
 #include "sched/worker.h"
@@ -193,13 +194,13 @@ begin(struct cel__run *run, struct cel_coro *self)
 {
     struct cel__coro *coro = &self->coro;
     struct cel__worker *worker = run->worker;
-    bool home = run->bias != NULL && self->latch.owner == run->bias;
+    bool home = self->home == run;
 
     int err = cel__coro_init(coro, worker, coro->entry, cel__run_release);
     if (err < 0) {
         return err;
     }
-    if (home) {
+    if (home && run->barriers) {
         atomic_signal_fence(memory_order_seq_cst);
     }
     else {
@@ -209,7 +210,7 @@ begin(struct cel__run *run, struct cel_coro *self)
     }
     coro->cancelled = run->ending || atomic_load_explicit(
                                          &coro->cancel, memory_order_seq_cst);
-    if (coro->tag != run->index + 1) {
+    if (!home) {
         cel__count_one(&worker->business.narrived);
     }
     return 0;
@@ -327,19 +328,6 @@ take_turn(struct cel__callback *callback)
 
 /* ---- stealing */
 
-/* From now on `me` runs them: nobody takes their latches for nothing. */
-static void
-share_latches(struct cel_coro *const *coros, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        cel__latch_announce(&coros[i]->latch);
-    }
-    cel__latch_barrier();
-    for (size_t i = 0; i < n; i++) {
-        cel__latch_await_owner(&coros[i]->latch);
-    }
-}
-
 /* Take half of what lies at another, if anything does. */
 static bool
 steal(struct cel__run *run)
@@ -355,7 +343,6 @@ steal(struct cel__run *run)
     if (n == 0) {
         return false;
     }
-    share_latches(spread->loot, n);
     for (size_t i = 0; i < n; i++) {
         cel__count_one(&run->worker->business.nstolen);
         cel__spread_put(run, spread->loot[i]);
@@ -436,7 +423,7 @@ cel__spread_holds(const struct cel__worker *me, const struct cel__coro *coro)
 {
     const struct cel_coro *self = (const struct cel_coro *)coro;
 
-    if (me == NULL || self->latch.owner != me) {
+    if (me == NULL || self->home != me->run) {
         cel__latch_barrier();
     }
     return __atomic_load_n(&coro->worker, __ATOMIC_SEQ_CST) == NULL;

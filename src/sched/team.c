@@ -18,6 +18,7 @@
 #include "base/fork.h"
 #include "base/sys_thread.h"
 #include "celadon/workers.h"
+#include "sched/latch.h"
 #include "sched/wait.h"
 #include "sched/worker.h"
 
@@ -116,9 +117,8 @@ stuck(struct cel__worker *worker)
 static int
 join_team(struct cel__run *run, struct cel__team *team, unsigned index)
 {
-    run->bias = cel__latch_may_bias() ? run->worker : NULL;
+    run->barriers = cel__latch_may_bias();
     run->index = index;
-    run->tag = (uint16_t)(index + 1);
     run->token = true;
     run->worker->hooks.stuck = stuck;
     run->worker->hooks.patient = true;
@@ -362,7 +362,6 @@ cel__team_new(struct cel__run *run, unsigned index, struct cel_coro **out,
     }
     *out = coro;
     if (index == CEL__ANYWHERE) {
-        coro->latch.owner = run->bias;
         return 0;
     }
     coro->coro.worker = run->team->runs[index]->worker;

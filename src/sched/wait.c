@@ -359,6 +359,8 @@ static void
 remote_wake_arrived(struct cel__message *message)
 {
     struct cel__coro *coro = cel__container(message, struct cel__coro, wake);
+    /* Then it may be gone once that is known to have arrived. */
+    bool dead = coro->state == CEL__DEAD;
 
     /* From here on cel__wake() sends the message again.  An exchange, not a
        store: whoever still found `remote` set relies on this wake-up, so the
@@ -368,6 +370,9 @@ remote_wake_arrived(struct cel__message *message)
                                                memory_order_acq_rel);
     if ((remote & CEL__REMOTE_LAST) != 0) {
         coro->release(coro);
+        return;
+    }
+    if (dead) {
         return;
     }
     /* Relaxed: the exchange above orders it. */
@@ -380,15 +385,15 @@ remote_wake_arrived(struct cel__message *message)
     }
 }
 
-/* The message that `coro` is to be sent, of another worker, with `remote`, of
-   which CEL__REMOTE_SENT is part; NULL where it is on its way. */
+/* The message that `coro` is to be sent, of another worker; NULL where it is
+   on its way. */
 static struct cel__message *
-message_for(struct cel__coro *coro, unsigned char remote)
+message_for(struct cel__coro *coro)
 {
     /* Acq_rel: whoever finds it not sent owns the message; pairs with the
        exchange in remote_wake_arrived(). */
-    remote = atomic_fetch_or_explicit(&coro->remote, remote,
-                                      memory_order_acq_rel);
+    unsigned remote = atomic_fetch_or_explicit(&coro->remote, CEL__REMOTE_SENT,
+                                               memory_order_acq_rel);
     if ((remote & CEL__REMOTE_SENT) != 0) {
         return NULL;
     }
@@ -400,7 +405,7 @@ message_for(struct cel__coro *coro, unsigned char remote)
 __attribute__((noinline)) static void
 wake_late(struct cel__worker *me, struct cel__coro *coro)
 {
-    struct cel__message *message = message_for(coro, CEL__REMOTE_SENT);
+    struct cel__message *message = message_for(coro);
 
     if (message == NULL) {
         return;
@@ -462,17 +467,6 @@ cel__cancel(struct cel__coro *coro)
     cel__cancel_late(me, coro);
     if (me != NULL) {
         cel__worker_settle(me);
-    }
-}
-
-void
-cel__wake_to_release(struct cel__coro *coro)
-{
-    struct cel__message *message = message_for(coro, CEL__REMOTE_SENT |
-                                                         CEL__REMOTE_LAST);
-
-    if (message != NULL) {
-        cel__worker_post_quietly(coro->worker, message);
     }
 }
 

@@ -123,13 +123,6 @@ bool cel__cancel_here(struct cel__coro *coro);
 void cel__cancel_late(struct cel__worker *me, struct cel__coro *coro);
 
 /*
- * On another thread than its worker's: call the `release` of `coro`, which is
- * dead and nobody's but the caller's, on its worker, when that next looks at
- * its inbox for some other reason.
- */
-void cel__wake_to_release(struct cel__coro *coro);
-
-/*
  * As cel__wake(), but ahead of all that are ready: for who takes connections.
  * Those who come while the kernel's queue is full try again after a second,
  * so their turn must not wait for the service of all that came before.

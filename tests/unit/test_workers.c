@@ -244,25 +244,79 @@ TEST(a_join_across_workers_can_be_cancelled)
     run_many(cancel_joiner);
 }
 
+/* Joins with deadlines that pass, or not, when it ends. */
+struct impatient {
+    cel_coro *coro;
+    uint64_t random;
+};
+
+static void
+sleep_and_end(void *arg)
+{
+    (void)cel_sleep(cel_after((cel_time)(uintptr_t)arg));
+}
+
+static void
+join_impatiently(void *arg)
+{
+    struct impatient *self = arg;
+    int code;
+
+    do {
+        self->random = self->random * 6364136223846793005U + 1;
+        cel_time patience = (cel_time)((self->random >> 40) % 60000);
+        code = cel_join(self->coro, cel_after(patience));
+    } while (code == -ETIMEDOUT);
+    CHECK_EQ(code, 0);
+}
+
+static int
+join_many_impatiently(void *arg)
+{
+    enum {
+        N = 200
+    };
+    static struct impatient all[N];
+    static cel_coro *joiners[N];
+
+    (void)arg;
+    for (int i = 0; i < N; i++) {
+        void *nap = (void *)(uintptr_t)(i * 2000);
+        all[i] = (struct impatient){NULL, (uint64_t)i};
+        if (i % 3 == 0) {
+            CHECK_EQ(cel_go_spread(&all[i].coro, sleep_and_end, nap), 0);
+        }
+        else {
+            all[i].coro = go_on(i % NWORKERS, sleep_and_end, nap);
+        }
+        joiners[i] = go_on(i / NWORKERS % NWORKERS, join_impatiently, &all[i]);
+    }
+    for (int i = 0; i < N; i++) {
+        join(joiners[i]);
+    }
+    return 0;
+}
+
+TEST(who_gives_up_a_join_across_workers_may_join_again)
+{
+    for (int i = 0; i < 5; i++) {
+        run_many(join_many_impatiently);
+    }
+}
+
 struct many_joiners {
     cel_coro *coro;
     cel_event *go;
     atomic_int njoined;
 };
 
-/* Wait until `n` coroutines wait for the end of `coro`. */
+/* Wait until `n` coroutines wait for the end of `coro`, whose home this is. */
 static void
-await_joiners(cel_coro *coro, unsigned n)
+await_joiners(const cel_coro *coro, unsigned n)
 {
-    struct cel__worker *me = cel__worker();
-    unsigned refs = 0;
-
     /* Its stack has one, its handle another. */
-    while (refs < 2 + n) {
+    while (coro->refs < 2 + n) {
         (void)cel_sleep(cel_after(CEL_MSEC));
-        cel__latch_take(&coro->latch, me);
-        refs = coro->refs;
-        cel__latch_give(&coro->latch, me);
     }
 }
 
