@@ -127,6 +127,7 @@ with_values(void *arg)
     cel_key *key = arg;
     int n = 0;
 
+    (void)CALL(cel_defer, add, &n);
     if (CALL(cel_local_set, *key, key) == 0) {
         MUST(cel_local_get(*key) == key);
     }

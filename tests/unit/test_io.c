@@ -307,6 +307,65 @@ TEST(readiness_is_waited_for)
     run(waits_for_readiness);
 }
 
+/* ---- closed behind our back */
+
+/* Waits in a coroutine of its own. */
+struct waiter {
+    cel_coro *coro;
+    int fd;
+    int events;
+    int result;
+};
+
+static void
+wait_once(void *arg)
+{
+    struct waiter *waiter = arg;
+
+    waiter->result = cel_wait_fd(waiter->fd, waiter->events, CEL_FOREVER);
+}
+
+static void
+start_waiter(struct waiter *waiter, int fd)
+{
+    waiter->fd = fd;
+    waiter->coro = go(wait_once, waiter);
+    CHECK_EQ(cel_yield(), 0);
+}
+
+static int
+wait_both_ways(void *arg)
+{
+    struct waiter reader = {.events = CEL_READABLE};
+    struct waiter writer = {.events = CEL_WRITABLE};
+    int fds[2];
+
+    (void)arg;
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    while (write(fds[0], "x", 1) == 1) { /* until it is full */
+    }
+    int other = dup(fds[0]); /* for which the kernel goes on watching it */
+    CHECK_GE(other, 0);
+    start_waiter(&reader, fds[0]);
+    start_waiter(&writer, fds[0]);
+    CHECK_EQ(close(fds[0]), 0);
+    CHECK_EQ(write(fds[1], "x", 1), 1);
+    join(reader.coro);
+    join(writer.coro);
+    /* The number may be anybody's by now: neither hangs, and who waits for
+       what will not come is told. */
+    CHECK(reader.result == CEL_READABLE || reader.result == -EBADF);
+    CHECK_EQ(writer.result, -EBADF);
+    (void)close(other);
+    (void)close(fds[1]);
+    return 0;
+}
+
+TEST(who_waits_for_what_was_closed_behind_our_back_is_told)
+{
+    run(wait_both_ways);
+}
+
 static int
 forking(void *arg)
 {

@@ -177,6 +177,14 @@ TEST(where_memory_is_short_the_ring_is_as_it_was)
     cel__ring_fini(&ring);
 }
 
+TEST(a_ring_has_an_end)
+{
+    struct cel__ring ring = {.mask = UINT32_MAX / 2};
+
+    CHECK_EQ(cel__ring_grow(&ring), -ENOMEM);
+    CHECK_EQ(ring.mask, UINT32_MAX / 2);
+}
+
 TEST(a_ring_may_fail_to_be_made)
 {
     struct cel__ring ring;

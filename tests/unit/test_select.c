@@ -92,8 +92,47 @@ TEST(a_select_outside_of_a_coroutine_does_not_wait)
     CHECK_EQ(party.values[2], 5);
     party.cases[1].op = 3;
     CHECK_EQ(select_now(&party), -EINVAL);
+    CHECK_EQ(cel_select(party.cases, (size_t)INT32_MAX + 1, CEL_AT_ONCE),
+             -EINVAL);
     CHECK_EQ(cel_select(NULL, 0, CEL_AT_ONCE), -ETIMEDOUT);
     close_all();
+}
+
+static void
+send_each_in_turn(void *arg)
+{
+    (void)arg;
+    for (int c = 0; c < NCHANS; c++) {
+        CHECK_EQ(cel_chan_send(chans[c], &c, CEL_FOREVER), 0);
+    }
+}
+
+static int
+select_backwards(void *arg)
+{
+    struct party party;
+
+    (void)arg;
+    open_all(0);
+    choose(&party, CEL_RECV);
+    for (int c = 0; c < NCHANS / 2; c++) {
+        cel_case one = party.cases[c];
+        party.cases[c] = party.cases[NCHANS - 1 - c];
+        party.cases[NCHANS - 1 - c] = one;
+    }
+    cel_coro *sender = go(send_each_in_turn, NULL);
+    for (int c = 0; c < NCHANS; c++) {
+        CHECK_EQ(cel_select(party.cases, NCHANS, CEL_FOREVER), NCHANS - 1 - c);
+        CHECK_EQ(party.values[c], c);
+    }
+    join(sender);
+    close_all();
+    return 0;
+}
+
+TEST(cases_may_come_in_any_order)
+{
+    run(select_backwards);
 }
 
 static int
