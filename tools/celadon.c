@@ -10,7 +10,7 @@
  * prints the dump to its own standard error; of any other gdb reads it, which
  * takes the right to trace it, and stops it for a moment.
  *
- * Tests: tests/unit/test_command.c
+ * Tests: tests/unit/test_command.c, tests/fuzz/fuzz_proc.c
  */
 #include <errno.h>
 #include <limits.h>
@@ -59,14 +59,12 @@ read_proc(long pid, const char *name, char *text, size_t size)
     return (ssize_t)n;
 }
 
-/* Whether its environment, at its start, had CELADON_DUMP=1. */
+/* Whether CELADON_DUMP=1 is among the strings that fill `n` bytes; a 0 byte
+   follows. */
 static bool
-was_told(long pid)
+has_setting(const char *text, ssize_t n)
 {
-    static char text[1 << 17];
-
-    ssize_t n = read_proc(pid, "environ", text, sizeof(text));
-    for (char *at = text; at < text + n; at += strlen(at) + 1) {
+    for (const char *at = text; at < text + n; at += strlen(at) + 1) {
         if (strcmp(at, "CELADON_DUMP=1") == 0) {
             return true;
         }
@@ -74,19 +72,26 @@ was_told(long pid)
     return false;
 }
 
-/* Whether it handles SIGQUIT. */
+/* Whether SIGQUIT is handled, by what the kernel says of the process. */
 static bool
-handles_signal(long pid)
+handles_signal(const char *status)
 {
-    static char text[8192];
+    const char *mask = strstr(status, "\nSigCgt:");
 
-    if (read_proc(pid, "status", text, sizeof(text)) < 0) {
-        return false;
-    }
-    const char *mask = strstr(text, "\nSigCgt:");
     return mask != NULL &&
            (strtoull(mask + strlen("\nSigCgt:"), NULL, 16) >> (SIGQUIT - 1) &
             1) != 0;
+}
+
+/* Whether it had CELADON_DUMP=1 at its start, and does as that says. */
+static bool
+dumps_itself(long pid)
+{
+    static char text[1 << 17];
+
+    return has_setting(text, read_proc(pid, "environ", text, sizeof(text))) &&
+           read_proc(pid, "status", text, sizeof(text)) >= 0 &&
+           handles_signal(text);
 }
 
 static int
@@ -124,7 +129,7 @@ dump(const char *number)
     if (kill((pid_t)pid, 0) < 0) {
         return complain(number, strerror(errno));
     }
-    if (!was_told(pid) || !handles_signal(pid)) {
+    if (!dumps_itself(pid)) {
         return dump_by_gdb(number);
     }
     if (kill((pid_t)pid, SIGQUIT) < 0) {

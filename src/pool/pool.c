@@ -131,15 +131,20 @@ in_child(void)
     (void)pthread_mutex_unlock(&pool.lock);
 }
 
+unsigned
+cel__pool_bound(const char *text)
+{
+    long bound = text == NULL ? 0 : strtol(text, NULL, 10);
+
+    return bound < 1              ? THREADS_DEFAULT
+           : bound > THREADS_MOST ? THREADS_MOST
+                                  : (unsigned)bound;
+}
+
 static void
 set_up(void)
 {
-    const char *text = getenv("CELADON_POOL_THREADS");
-    long bound = text == NULL ? 0 : strtol(text, NULL, 10);
-
-    pool.bound = bound < 1              ? THREADS_DEFAULT
-                 : bound > THREADS_MOST ? THREADS_MOST
-                                        : (unsigned)bound;
+    pool.bound = cel__pool_bound(getenv("CELADON_POOL_THREADS"));
     make_cond();
     cel__fork_handle(before_fork, in_parent, in_child);
 }

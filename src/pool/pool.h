@@ -57,6 +57,9 @@ struct cel__job {
     bool lost;     /* a fork came between; valid in done() */
 };
 
+/* The bound that CELADON_POOL_THREADS asks for; `text` may be NULL. */
+unsigned cel__pool_bound(const char *text);
+
 /*
  * Hand `job` to the pool; `worker` is the calling thread's.  Does not
  * suspend.  Returns 0, or -EAGAIN where no thread could be started; then the

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
+#include "see/text.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -36,6 +37,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         uintptr_t offset = i < 128 ? i * 32 : i * (UINTPTR_MAX / 256);
         const char *name = cel__elf_find(&elf, offset, &into);
         MUST(name == NULL || strlen(name) <= elf.nstrings);
+        struct cel__text text;
+        cel__text_init(&text, -1);
+        cel__text_put(&text, name);
+        MUST(strlen(cel__text_string(&text)) < CEL__TEXT);
     }
     cel__elf_close(&elf);
     return 0;

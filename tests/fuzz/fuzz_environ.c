@@ -10,6 +10,7 @@
 
 #include "fuzz.h"
 #include "io/loop.h"
+#include "pool/pool.h"
 #include "see/watchdog.h"
 
 static int ntold;
@@ -65,6 +66,16 @@ set_watchdog(const char *text)
     cel_watchdog_stop();
 }
 
+/* CELADON_POOL_THREADS: a number that is sound, or the default. */
+static void
+bound_pool(const char *text)
+{
+    unsigned bound = cel__pool_bound(text);
+
+    MUST(bound >= 1 && bound <= 1024);
+    MUST(strspn(text, "0") != strlen(text) || bound == cel__pool_bound(NULL));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -72,6 +83,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         choose_backend,
         set_events,
         set_watchdog,
+        bound_pool,
     };
     char text[64];
 
