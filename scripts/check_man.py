@@ -95,9 +95,17 @@ def check_all(found, build, folder):
         for call in header.calls:
             for wrong in check_call(call, folder):
                 yield f"include/celadon/{header.name}.h: {call.name} {wrong}"
+            if (man.MAN / f"{call.name}.c").exists():
+                text = (folder / "man3" / f"{call.name}.3").read_text()
+                yield from check_example(call.name, text, build, folder)
         name = f"celadon_{header.name}"
         text = (folder / "man3" / f"{name}.3").read_text()
         yield from check_example(name, text, build, folder)
+    pages = {header.name for header in found} | {
+        call.name for header in found for call in header.calls}
+    for path in man.MAN.glob("*.c"):
+        if path.stem not in pages:
+            yield f"man/{path.name}: no page has that name"
     text = (folder / "man7/celadon.7").read_text()
     yield from check_example("celadon", text, build, folder, runs=False)
     yield from check_lint(folder)

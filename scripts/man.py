@@ -3,8 +3,9 @@
 
 The contracts stand in the headers and nowhere else.  Each call has a page in
 section 3, each header one more, celadon_NAME(3), with its file comment, its
-types, and the example of man/NAME.c; celadon(7) and the pages of commands,
-man/*.1, are written by hand.
+types, and the example of man/NAME.c; a call that needs one of its own has
+man/CALL.c.  celadon(7) and the pages of commands, man/*.1, are written by
+hand.
 
 What is read in a contract: paragraphs, tables of "  word   text", code that
 is indented by four, `names`, calls(), pages(2), -ERRORS.  The sentence about
@@ -319,6 +320,14 @@ def synopsis(page, header, calls):
         page.add(".Fc")
 
 
+def examples(page, name):
+    """The program of man/NAME.c, if there is one."""
+    example = MAN / f"{name}.c"
+    if example.exists():
+        page.section("EXAMPLES")
+        page.code(example.read_text().split("*/\n", 2)[2].lstrip("\n"))
+
+
 def call_page(call, header, base, known, date):
     """The page of one call."""
     page = Page(call.name, 3, date)
@@ -339,6 +348,7 @@ def call_page(call, header, base, known, date):
     page.section("RETURN VALUES")
     nothing = "Nothing." if call.returns == "void" else call.contract
     page.blocks(returns or SENTENCE.split(nothing)[0])
+    examples(page, call.name)
     page.section("ERRORS")
     errors_section(page, call, header, base)
     others = re.findall(r"\b(?!cel_)([a-z_]\w*)\(([1-8])\)", call.contract)
@@ -394,10 +404,7 @@ def header_page(header, known, date):
                 page.add(f".It Dv {name}")
                 page.text(note)
             page.add(".El")
-    example = MAN / f"{header.name}.c"
-    if example.exists():
-        page.section("EXAMPLES")
-        page.code(example.read_text().split("*/\n", 2)[2].lstrip("\n"))
+    examples(page, header.name)
     page.see_also({(call.name, 3) for call in header.calls}
                   | {("celadon", 7)})
     return page
