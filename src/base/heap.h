@@ -3,9 +3,7 @@
  * A 4-ary min-heap of deadlines with the keys beside the pointers.
  *
  * Insert and cancel among 100 / 10,000 / a million timers cost 14 / 18 / 52
- * ns (loops-and-io_uring, 3.7); equal keys leave in the order they came.
- * Timeouts that seldom fire would be cheaper in a wheel by 8-20 ns, half a
- * per cent of a request: not worth a second structure yet.
+ * ns; equal keys leave in the order they came.  Why no wheel: ARCHITECTURE.md.
  *
  * Threads: the owner's only.
  */

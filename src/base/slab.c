@@ -52,8 +52,6 @@ cel__slab_fini(struct cel__slab *slab)
         free(block);
         block = next;
     }
-    slab->blocks = NULL;
-    slab->free = NULL;
 }
 
 static void

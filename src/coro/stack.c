@@ -380,12 +380,6 @@ cel__stackpool_fini(struct cel__stackpool *pool)
         free(slab);
         slab = next;
     }
-    pool->slabs = NULL;
-    pool->fresh = NULL;
-    pool->free = NULL;
-    pool->nfree = 0;
-    pool->nfresh = 0;
-    pool->nmade = 0;
 }
 
 bool

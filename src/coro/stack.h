@@ -14,10 +14,9 @@
  * Guards: see guard.c.  Where none can be made, whether its pages were touched
  * is seen when the stack comes back, and one line in the log says so.
  *
- * Pool: last in, first out, for a stack just left is in the caches.  Of the
- * stacks far down in the pool samples are taken, and those that were used
- * deeply give their lower pages back to the kernel (MADV_DONTNEED costs 1.5
- * us and the page fault after it as much again).
+ * Pool: last in, first out, for a stack just left is in the caches.  Of those
+ * far down samples are taken: one used deeply gives its lower pages back
+ * (MADV_DONTNEED costs 1.5 us and the page fault after it as much again).
  *
  * Colour: the tops of neighbouring stacks differ by multiples of 64 bytes
  * within their page, else all tops fall in the same 1/64 of the L1 sets (a

@@ -2,10 +2,9 @@
 /*
  * A worker: an OS thread that runs coroutines, and who runs next.
  *
- * There is no scheduler coroutine on the hot path.  Who must wait takes the
- * next entry of the run queue and switches straight to it; if there is none
- * it polls the backend on its own stack.  The run queue holds coroutines and
- * callbacks in the order they became ready.
+ * Who must wait takes the next entry of the run queue, which has coroutines
+ * and callbacks in the order they became ready, and switches straight to it;
+ * if there is none it polls the backend on its own stack.
  *
  * I/O is looked at when the queue is empty, and else after CEL__SLICE has
  * passed, which is asked every few resumptions by the processor's counter;
