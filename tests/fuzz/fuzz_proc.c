@@ -8,6 +8,7 @@
 #define CEL__GDB_SCRIPT ""
 #define main            command_main
 int command_main(int argc, char **argv);
+/* NOLINTNEXTLINE(bugprone-suspicious-include) */
 #include "../../tools/celadon.c"
 #undef main
 
