@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Assertions, the last word on broken invariants, and branch hints.
+ * Assertions, the last word on broken invariants, hints to the compiler and to
+ * the processor.
  *
  * Threads: any.
  */
 #ifndef CEL_CHECK_H
 #define CEL_CHECK_H
+
+#include <stdint.h>
 
 #define cel__likely(x)   __builtin_expect(!!(x), 1)
 #define cel__unlikely(x) __builtin_expect(!!(x), 0)
@@ -17,6 +20,30 @@
 /* A function whose callers can't afford a call: every nanosecond is counted
    (bench/core.c). */
 #define CEL__HOT static inline __attribute__((always_inline))
+
+/*
+ * Have the processor fetch the cache line at `where`, which may be anywhere,
+ * or that and the three that follow.  The asm is for gcc 12, which takes a
+ * function that does nothing but fetch for one that does nothing, and leaves
+ * out its calls.
+ */
+CEL__HOT void
+cel__fetch(const void *where)
+{
+    __asm__ volatile("");
+    __builtin_prefetch(where);
+}
+
+CEL__HOT void
+cel__fetch_four(const void *where)
+{
+    uintptr_t at = (uintptr_t)where;
+
+    cel__fetch((const void *)at);
+    cel__fetch((const void *)(at + 64));
+    cel__fetch((const void *)(at + 128));
+    cel__fetch((const void *)(at + 192));
+}
 
 #define CEL__STATIC_ASSERT(expr, text) _Static_assert(expr, text)
 

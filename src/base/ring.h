@@ -87,6 +87,13 @@ cel__ring_put_first(struct cel__ring *ring, void *item)
     ring->slots[--ring->head & ring->mask] = item;
 }
 
+/* The one that `ahead` others are before; there must be so many. */
+static inline void *
+cel__ring_peek(const struct cel__ring *ring, uint32_t ahead)
+{
+    return ring->slots[(ring->head + ahead) & ring->mask];
+}
+
 /* The ring must not be empty. */
 static inline void *
 cel__ring_take(struct cel__ring *ring)

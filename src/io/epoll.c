@@ -35,6 +35,7 @@
 #include "io/backend.h"
 #include "io/fd.h"
 #include "io/loop.h"
+#include "io/op.h"
 #include "io/readiness.h"
 
 /* The eventfd's mark in place of a descriptor and its generation. */
@@ -233,11 +234,16 @@ arm_again(struct cel__loop *loop, int fd, struct cel__fd *entry)
     }
 }
 
+static struct cel__fd *
+entry_of(const struct cel__loop *loop, const struct epoll_event *event)
+{
+    return cel__fd_find(&loop->fds, (int)(uint32_t)event->data.u64);
+}
+
 static void
 dispatch(struct cel__loop *loop, const struct epoll_event *event)
 {
-    int fd = (int)(uint32_t)event->data.u64;
-    struct cel__fd *entry = cel__fd_find(&loop->fds, fd);
+    struct cel__fd *entry = entry_of(loop, event);
 
     if (event->data.u64 == WAKE_MARK || entry == NULL ||
         entry->generation != event->data.u64 >> 32) {
@@ -245,7 +251,30 @@ dispatch(struct cel__loop *loop, const struct epoll_event *event)
     }
     cel__readiness_event(loop, entry, event->events);
     if (entry->edge == 0) {
-        arm_again(loop, fd, entry);
+        arm_again(loop, (int)(uint32_t)event->data.u64, entry);
+    }
+}
+
+/* Have fetched what the `left` events from `event` on will need, one piece an
+   event, for each leads to the next: an entry, who reads there first, and that
+   one's waiter.  See fetch_ahead() of uring.c. */
+static void
+fetch_ahead(const struct cel__loop *loop, const struct epoll_event *event,
+            int left)
+{
+    const struct cel__fd *second = left > 2 ? entry_of(loop, &event[2]) : NULL;
+    const struct cel__fd *first = left > 1 ? entry_of(loop, &event[1]) : NULL;
+    const struct cel__op *op;
+
+    if (left > 3) {
+        cel__fetch(entry_of(loop, &event[3]));
+    }
+    if (second != NULL) {
+        cel__op_fetch(cel__op_first(&second->waiters[CEL__FD_READ]));
+    }
+    if (first != NULL &&
+        (op = cel__op_first(&first->waiters[CEL__FD_READ])) != NULL) {
+        cel__fetch_four(op->waiter);
     }
 }
 
@@ -346,6 +375,7 @@ epoll_poll(struct cel__loop *loop, cel_time timeout)
     }
     state->nevents = n < 0 ? 0 : (unsigned)n;
     for (int i = 0; i < n; i++) {
+        fetch_ahead(loop, &state->events[i], n - i);
         dispatch(loop, &state->events[i]);
     }
     return n < 0 ? n : 0;

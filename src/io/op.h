@@ -43,6 +43,19 @@ int cel__op_look(int fd, uint32_t events);
    what no readiness announces (MSG_OOB, MSG_ERRQUEUE). */
 bool cel__op_never_waits(const struct cel__op *op);
 
+/*
+ * Have the processor fetch `op` and the frames around it, where its waiter
+ * goes on (below) and has its buffer perhaps (above).  `op` may be anything.
+ */
+static inline void
+cel__op_fetch(const struct cel__op *op)
+{
+    uintptr_t at = (uintptr_t)op;
+
+    cel__fetch_four((const void *)(at - 256));
+    cel__fetch_four((const void *)at);
+}
+
 /* The first operation of `queue`, or NULL. */
 static inline struct cel__op *
 cel__op_first(const struct cel__link *queue)

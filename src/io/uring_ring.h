@@ -116,6 +116,18 @@ cel__uring_ring_has_some(const struct cel__uring_ring *ring)
            atomic_load_explicit(ring->cq_tail, memory_order_acquire);
 }
 
+/* The user_data of the completion that `n` others are before, or nobody's. */
+static inline uint64_t
+cel__uring_ring_peek(const struct cel__uring_ring *ring, uint32_t n)
+{
+    /* Acquire: as above. */
+    uint32_t tail = atomic_load_explicit(ring->cq_tail, memory_order_acquire);
+
+    return tail - ring->head > n
+               ? ring->cqes[(ring->head + n) & ring->cq_mask].user_data
+               : CEL__URING_NOBODY;
+}
+
 /* Whether an enter() that does not wait would bring anything about. */
 static inline bool
 cel__uring_ring_wants_enter(const struct cel__uring_ring *ring)

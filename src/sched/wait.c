@@ -137,6 +137,22 @@ find_next(struct cel__worker *worker)
     }
 }
 
+/*
+ * Have the blocks and the stacks of who runs soon fetched: among a thousand
+ * connections, whose business in the kernel fills the caches, a switch waits
+ * for memory otherwise (150 ns).  A block is fetched before it is asked where
+ * its stack is; a callback, of which that is asked too, is no matter.
+ */
+CEL__HOT void
+fetch_ahead(const struct cel__ring *ready)
+{
+    if (cel__ring_count(ready) > 4) {
+        cel__fetch(cel__ring_peek(ready, 4));
+        uintptr_t soon = (uintptr_t)cel__ring_peek(ready, 2);
+        cel__fetch_four(*(void **)(soon & ~CALLBACK_TAG));
+    }
+}
+
 /* Who runs next.  Sleeps where nobody is ready; never returns NULL. */
 static inline struct cel__coro *
 next_coro(struct cel__worker *worker)
@@ -148,6 +164,7 @@ next_coro(struct cel__worker *worker)
         void *item = ready->slots[ready->head & ready->mask];
         if (cel__likely(((uintptr_t)item & CALLBACK_TAG) == 0)) {
             worker->check--;
+            fetch_ahead(ready);
             ready->head++;
             return item;
         }

@@ -648,6 +648,75 @@ TEST(where_much_goes_on_all_become_requests)
     cel__loop_close(&loop);
 }
 
+/* ---- more completions than a poll takes */
+
+/* Submit receives of what is there already, so that all end at once; returns
+   how many have not. */
+static int
+receive_what_is_there(struct job jobs[NBUSY], int fds[NBUSY][2])
+{
+    int nleft = 0;
+
+    for (int i = 0; i < NBUSY; i++) {
+        owned_pair(fds[i]);
+        job_wait_recv(&loop, &jobs[i], fds[i][0], 1);
+    }
+    one_busy_turn(jobs, fds);
+    for (int i = 0; i < NBUSY; i++) {
+        put(fds[i][1], "y");
+        job_finish(&loop, &jobs[i]);
+    }
+    for (int i = 0; i < NBUSY; i++) {
+        put(fds[i][1], "z");
+        job_init(&jobs[i], CEL__OP_RECV, fds[i][0]);
+        jobs[i].op.len = 1;
+        nleft += cel__loop_submit(&loop, &jobs[i].op) == 0;
+    }
+    return nleft;
+}
+
+static int
+count_done(const struct job jobs[NBUSY])
+{
+    int n = 0;
+
+    for (int i = 0; i < NBUSY; i++) {
+        n += jobs[i].ndone;
+    }
+    return n;
+}
+
+TEST(what_a_poll_has_left_the_next_does_not_sleep_over)
+{
+    static struct job jobs[NBUSY];
+    int fds[NBUSY][2];
+
+    open_loop();
+    int nleft = receive_what_is_there(jobs, fds);
+    CHECK_EQ(cel__loop_poll(&loop, CEL_FOREVER), 0);
+    CHECK(CEL__HARD || count_done(jobs) < nleft);
+    while (count_done(jobs) < nleft) {
+        CHECK_EQ(cel__loop_poll(&loop, CEL_FOREVER), 0);
+    }
+    cel__loop_close(&loop);
+}
+
+TEST(where_another_loop_sleeps_a_poll_leaves_nothing)
+{
+    static struct job jobs[NBUSY];
+    int fds[NBUSY][2];
+
+    open_loop();
+    CHECK_EQ(cel__loop_embed(&loop), 0);
+    const struct cel__uring *state = loop.state;
+    int nleft = receive_what_is_there(jobs, fds);
+    while (count_done(jobs) < nleft) {
+        CHECK_EQ(cel__loop_poll(&loop, 0), 0);
+        CHECK(!cel__uring_ring_has_some(&state->ring));
+    }
+    cel__loop_close(&loop);
+}
+
 TEST(a_child_posts_again_and_the_parent_goes_on)
 {
     struct job job;
