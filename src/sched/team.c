@@ -424,28 +424,3 @@ cel_worker_index(void)
     return worker == NULL || worker->run == NULL ? -EPERM
                                                  : (int)worker->run->index;
 }
-
-int
-cel_worker_stats_get(int worker, cel_worker_stats *stats, size_t size)
-{
-    struct cel__run *run = cel__run_current();
-    cel_worker_stats all;
-
-    if (run == NULL) {
-        return -EPERM;
-    }
-    if (worker < 0 || worker >= cel_workers()) {
-        return -EINVAL;
-    }
-    if (run->team != NULL) {
-        run = run->team->runs[worker];
-    }
-    const struct cel__business *business = &run->worker->business;
-    all.switches = cel__count_read(&run->worker->nswitch);
-    all.arrived = cel__count_read(&business->narrived);
-    all.stolen = cel__count_read(&business->nstolen);
-    all.coros = run->worker->nalive;
-    all.ready = atomic_load_explicit(&business->nready, memory_order_relaxed);
-    memcpy(stats, &all, size < sizeof(all) ? size : sizeof(all));
-    return 0;
-}
