@@ -13,7 +13,7 @@
 #include "ext/compat.h"
 #include "ext/greenlet.h"
 #include "ext/hub.h"
-#include "sched/forsake.h"
+#include "os/forsake.h"
 
 PyDoc_STRVAR(thread_get_ident_doc,
              "get_ident($module, /)\n"

@@ -38,7 +38,7 @@ enum cel__coro_state {
     CEL__RUNNING, /* worker->current */
     CEL__PARKED,  /* suspended until somebody wakes or resumes it */
     CEL__DEAD,    /* finished */
-    CEL__FORSAKEN /* suspended for good, see sched/forsake.h */
+    CEL__FORSAKEN /* suspended for good, see os/forsake.h */
 };
 
 /* What is on its way to a coroutine from other threads. */

@@ -43,7 +43,6 @@
 #include "io/loop.h"
 #include "io/op.h"
 #include "io/readiness.h"
-#include "io/uring_op.h"
 #include "io/uring_probe.h"
 
 /* Requests a submission; more leave in several. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state of the io_uring backend.
+ * The state of the io_uring backend, and its operations as requests.
  *
  * Threads: the loop's owner, unless said otherwise.
  */
@@ -15,6 +15,7 @@
 #include "io/backend.h"
 #include "io/epoll.h"
 #include "io/fd.h"
+#include "io/uring_abi.h"
 #include "io/uring_ring.h"
 
 /* user_data of the request that watches the epoll; any other is nobody's or
@@ -41,6 +42,22 @@ struct cel__uring {
     int retiring;           /* the descriptor to go on with; -1: none */
     struct cel__link held;  /* cancelled, and not back from the kernel yet */
 };
+
+/* Whether the kernel can make the call of `op` itself: on owned sockets. */
+bool cel__uring_op_fits(const struct cel__fd *entry, const struct cel__op *op);
+
+/* Fill in, but for user_data, the request for `op`; `entry` may be NULL for
+   one on a file. */
+void cel__uring_op_put(const struct cel__fd *entry, struct cel__op *op,
+                       struct cel__uring_sqe *sqe);
+
+/*
+ * The request of `op` has ended as `cqe` says.  `entry` is NULL where its
+ * descriptor was forgotten meanwhile.  Returns whether `op` has ended: result
+ * is set; else it has more to do, or result is -EAGAIN or -EINTR.
+ */
+bool cel__uring_op_ended(struct cel__fd *entry, struct cel__op *op,
+                         const struct cel__uring_cqe *cqe);
 
 /* See cel__loop_embed() and cel__loop_hand_over(). */
 int cel__uring_embed(struct cel__loop *loop);

@@ -9,9 +9,13 @@
 #ifndef CEL_URING_ABI_H
 #define CEL_URING_ABI_H
 
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/check.h"
+#include "base/sys_call.h"
 
 /* io_uring_setup() */
 #define CEL__URING_CQSIZE        (1u << 3)  /* cq_entries is set */
@@ -146,5 +150,23 @@ struct cel__uring_enter_arg {
     uint32_t unused;
     uint64_t timeout; /* a struct cel__uring_timespec */
 };
+
+/* Which the C library does not wrap. */
+#define io_uring_setup(...) ((int)syscall(SYS_io_uring_setup, __VA_ARGS__))
+#define io_uring_enter(...) ((int)syscall(SYS_io_uring_enter, __VA_ARGS__))
+#define io_uring_register(...)                                                \
+    ((int)syscall(SYS_io_uring_register, __VA_ARGS__))
+
+CEL__SYS_WRAP_ONCE(int, io_uring_setup, (unsigned entries, void *params),
+                   (entries, params))
+
+/* Returns -EINTR where a signal ended the wait, as the polls do. */
+CEL__SYS_WRAP_ONCE(int, io_uring_enter,
+                   (int fd, unsigned nsubmit, unsigned nwait, unsigned flags,
+                    const void *arg, size_t len),
+                   (fd, nsubmit, nwait, flags, arg, len))
+CEL__SYS_WRAP_ONCE(int, io_uring_register,
+                   (int fd, unsigned what, const void *arg, unsigned count),
+                   (fd, what, arg, count))
 
 #endif

@@ -21,7 +21,6 @@
 
 #include "base/check.h"
 #include "io/loop.h"
-#include "io/uring_op.h"
 
 /* How often cancelling enters the kernel before it leaves the rest to the
    next polls: work of others may come first, and the kernel does twenty

@@ -9,11 +9,11 @@
  * Whether a next receive is worth a system call of its own, ahead of the
  * request, is what the kernel said with the last one (CQE_NONEMPTY).
  *
- * Threads: see uring_op.h.
+ * Threads: see uring.h.
  *
  * Tests: unit/test_uring.c
  */
-#include "io/uring_op.h"
+#include "io/uring.h"
 
 #include <errno.h>
 #include <sys/socket.h>

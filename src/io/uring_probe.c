@@ -25,7 +25,7 @@
 
 #include "base/alloc.h"
 #include "base/sys.h"
-#include "base/sys_uring.h"
+#include "io/uring_abi.h"
 
 /* For two system calls and their signal frames. */
 #define STACK_SIZE 16384

@@ -24,7 +24,6 @@
 
 #include "base/sys.h"
 #include "base/sys_memory.h"
-#include "base/sys_uring.h"
 #include "io/uring_probe.h"
 
 /* Completions a request: many more can be under way than are submitted at a

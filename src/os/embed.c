@@ -24,7 +24,6 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/fork.h"
-#include "sched/options.h"
 #include "sched/run.h"
 #include "sched/wait.h"
 #include "sched/worker.h"

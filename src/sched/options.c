@@ -6,7 +6,7 @@
  *
  * Tests: unit/test_run.c, unit/test_workers.c
  */
-#include "sched/options.h"
+#include "sched/run.h"
 
 #include <errno.h>
 #include <string.h>

@@ -21,7 +21,6 @@
 #include "sched/gen.h"
 #include "sched/join.h"
 #include "sched/local.h"
-#include "sched/options.h"
 #include "sched/spread.h"
 #include "sched/team.h"
 #include "sched/wait.h"

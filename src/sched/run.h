@@ -101,6 +101,13 @@ struct cel__run {
 };
 
 /*
+ * Copy what `given`, or NULL, has of the options that are known here, with
+ * the number of workers it stands for.  Returns 0, or -EINVAL (it has others,
+ * or no such number of workers).
+ */
+int cel__options_read(cel_options *options, const cel_options *given);
+
+/*
  * Let the calling thread run coroutines: what cel_run() does before it calls.
  * `run` is zeroed; `backend` NULL: as `given` says.  Returns as cel_run(); on
  * error nothing is held.

@@ -3,7 +3,7 @@
  * Options of any size, older and younger than ours: taken where they say
  * nothing that is unknown here.
  */
-#include "sched/options.h"
+#include "sched/run.h"
 
 #include <errno.h>
 #include <string.h>

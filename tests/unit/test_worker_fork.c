@@ -11,7 +11,7 @@
 
 #include "celadon/run.h"
 #include "coros.h"
-#include "sched/forsake.h"
+#include "os/forsake.h"
 #include "sched/io.h"
 #include "sched/wait.h"
 

@@ -11,7 +11,7 @@
  *
  * Tests: unit/test_worker_fork.c, python/test_fork.py
  */
-#include "sched/forsake.h"
+#include "os/forsake.h"
 
 #include "sched/wait.h"
 
