@@ -239,14 +239,20 @@ place(struct runner *runner, const char *text, int port)
     runner->info.ai_socktype = SOCK_STREAM;
 }
 
-/* Listen where `runner` is; the port it got, if it was 0. */
-static int
+/* Listen where `runner` is. */
+static void
 open_at(struct runner *runner)
 {
-    int fd = cel_listen(runner->info.ai_addr, runner->info.ai_addrlen, 1, 0);
+    CHECK_GE(cel_listen(runner->info.ai_addr, runner->info.ai_addrlen, 1, 0),
+             0);
+}
 
-    CHECK_GE(fd, 0);
-    return (int)strtol(port_of(fd), NULL, 10);
+static void
+may_be_shared(int fd)
+{
+    int yes = 1;
+
+    CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)), 0);
 }
 
 /* Listen where `runner` is, and let nobody in: its queue is full. */
@@ -257,6 +263,7 @@ close_up(struct runner *runner)
     int full = socket(AF_INET, SOCK_STREAM, 0);
 
     queue.fd = socket(AF_INET, SOCK_STREAM, 0);
+    may_be_shared(queue.fd);
     CHECK_EQ(bind(queue.fd, runner->info.ai_addr, runner->info.ai_addrlen), 0);
     CHECK_EQ(listen(queue.fd, 0), 0);
     CHECK_EQ(connect(full, runner->info.ai_addr, runner->info.ai_addrlen), 0);
@@ -270,14 +277,29 @@ race(const struct runner *first, cel_time deadline)
     return cel__race_connect(cel__worker(), &first->info, deadline);
 }
 
-/* A port that is free on every address of 127/8. */
+/*
+ * A port that is ours on every address until this process ends: a socket that
+ * listens nowhere has it, and lets those that say so as well listen there.
+ */
 static int
 some_port(void)
 {
-    struct runner any;
+    struct sockaddr_in6 any = {.sin6_family = AF_INET6};
+    struct sockaddr_in any4 = {.sin_family = AF_INET};
+    bool both = has_ipv6();
+    int fd = socket(both ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
 
-    place(&any, "127.0.0.99", 0);
-    return open_at(&any);
+    may_be_shared(fd);
+    if (both) {
+        int no = 0;
+        CHECK_EQ(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no)),
+                 0);
+        CHECK_EQ(bind(fd, (struct sockaddr *)&any, sizeof(any)), 0);
+    }
+    else {
+        CHECK_EQ(bind(fd, (struct sockaddr *)&any4, sizeof(any4)), 0);
+    }
+    return (int)strtol(port_of(fd), NULL, 10);
 }
 
 static int
@@ -293,7 +315,7 @@ one_fails(void *arg)
     runners[0].info.ai_next = &runners[1].info;
     runners[1].info.ai_next = &runners[2].info;
     CHECK_EQ(race(runners, CEL_FOREVER), -ECONNREFUSED);
-    (void)open_at(&runners[2]);
+    open_at(&runners[2]);
     int fd = race(runners, CEL_FOREVER);
     CHECK_GE(fd, 0);
     struct sockaddr_in peer;
@@ -332,7 +354,7 @@ one_is_silent(void *arg)
     place(&runners[1], "127.0.0.3", port);
     runners[0].info.ai_next = &runners[1].info;
     close_up(&runners[0]);
-    (void)open_at(&runners[1]);
+    open_at(&runners[1]);
     int before = count_open();
     cel_time begin = cel_now();
     int fd = race(runners, CEL_FOREVER);
@@ -370,8 +392,8 @@ by_turns(void *arg)
     runners[0].info.ai_next = &runners[1].info;
     runners[1].info.ai_next = &runners[2].info;
     close_up(&runners[0]);
-    (void)open_at(&runners[1]);
-    (void)open_at(&runners[2]);
+    open_at(&runners[1]);
+    open_at(&runners[2]);
     int fd = race(runners, CEL_FOREVER);
     CHECK_GE(fd, 0);
     CHECK_EQ(family_of(fd), AF_INET6);
