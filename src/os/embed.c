@@ -123,7 +123,8 @@ cel_embed_deadline(void)
         return CEL_AT_ONCE;
     }
     /* In this order, as in cel__worker_turn(): see worker.c. */
-    atomic_store_explicit(&worker->asleep, CEL__POLLING, memory_order_seq_cst);
+    (void)atomic_exchange_explicit(&worker->asleep, CEL__POLLING,
+                                   memory_order_seq_cst);
     if (!cel__inbox_empty(&worker->inbox)) {
         return CEL_AT_ONCE;
     }

@@ -200,7 +200,7 @@ take_out(struct cel_signals *self)
     struct cel_signals *next = atomic_load_explicit(&self->next,
                                                     memory_order_relaxed);
     /* Seq_cst: see the file comment. */
-    atomic_store_explicit(link, next, memory_order_seq_cst);
+    (void)atomic_exchange_explicit(link, next, memory_order_seq_cst);
     leave_handlers();
 }
 
@@ -214,7 +214,7 @@ put_in(struct cel_signals *self)
     atomic_store_explicit(&self->next,
                           atomic_load_explicit(&all, memory_order_relaxed),
                           memory_order_relaxed);
-    atomic_store_explicit(&all, self, memory_order_seq_cst);
+    (void)atomic_exchange_explicit(&all, self, memory_order_seq_cst);
     for (int signal = 1; signal <= LAST; signal++) {
         if ((self->wanted & bit_of(signal)) == 0) {
             continue;

@@ -43,18 +43,17 @@ static void
 before_fork(void)
 {
     struct cel__worker *me = cel__worker();
+    struct cel__worker *worker;
 
     (void)pthread_mutex_lock(&gate);
     forker = pthread_self();
     /* Seq_cst: pairs with note_inside(). */
-    atomic_store_explicit(&cel__latch_halt, true, memory_order_seq_cst);
+    (void)atomic_exchange_explicit(&cel__latch_halt, true,
+                                   memory_order_seq_cst);
     if (open.next != open.prev || (me == NULL && open.next != &open)) {
         cel__latch_barrier();
     }
-    for (struct cel__link *link = open.next; link != &open;
-         link = link->next) {
-        struct cel__worker *worker = cel__container(link, struct cel__worker,
-                                                    latch_link);
+    cel__list_foreach (worker, &open, latch_link) {
         /* Acquire: what was done inside; so below. */
         while (worker != me &&
                atomic_load_explicit(&worker->nlatched, memory_order_acquire) !=

@@ -206,7 +206,7 @@ begin(struct cel__run *run, struct cel_coro *self)
     else {
         /* What is not made here, or where there is no other's barrier; pairs
            with cel__cancel_late(). */
-        __atomic_store_n(&coro->worker, worker, __ATOMIC_SEQ_CST);
+        (void)__atomic_exchange_n(&coro->worker, worker, __ATOMIC_SEQ_CST);
     }
     coro->cancelled = run->ending || atomic_load_explicit(
                                          &coro->cancel, memory_order_seq_cst);

@@ -470,7 +470,7 @@ cel__cancel_late(struct cel__worker *me, struct cel__coro *coro)
     }
     /* Seq_cst: for cel__spread_holds(); else the exchange of `remote` orders
        it. */
-    atomic_store_explicit(&coro->cancel, true, memory_order_seq_cst);
+    (void)atomic_exchange_explicit(&coro->cancel, true, memory_order_seq_cst);
     if (worker != NULL || !cel__spread_holds(me, coro)) {
         wake_late(me, coro);
     }
