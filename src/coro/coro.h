@@ -92,7 +92,6 @@ struct cel__coro {
     bool timed;          /* it is parked with a deadline */
     uint8_t shield;      /* enum cel__coro_shield */
     struct cel__sanitize sanitize;
-    uint16_t tag; /* the embedder's */
 };
 
 /* Its worker, for who is not sure to be there.  Acquire: pairs with

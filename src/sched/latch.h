@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lock inside every channel, mutex and queue of src/sync, and inside what
- * several workers may ask of a coroutine.
+ * The lock inside every channel, mutex and group of src/sync.
  *
  * It is held for some instructions and never across a suspension.  Most
  * objects live and die within one worker, where a lock is not needed but for
