@@ -350,17 +350,14 @@ steal(struct cel__run *run)
     return true;
 }
 
-/* Look about for a while, where that was of use lately. */
+/* Look about for a while; whether anything has come. */
 static bool
 look_on(struct cel__run *run)
 {
     uint64_t began = cel__clock_ticks();
 
     while (cel__clock_ticks() - began < LOOK_ON(run->worker)) {
-        if (!cel__inbox_empty(&run->worker->inbox)) {
-            return false;
-        }
-        if (steal(run)) {
+        if (!cel__inbox_empty(&run->worker->inbox) || steal(run)) {
             return true;
         }
         for (int i = 0; i < 16; i++) {
@@ -368,6 +365,17 @@ look_on(struct cel__run *run)
         }
     }
     return false;
+}
+
+/* Whether to look on: that was of use the last time, or a message, for which
+   alone it slept, came as soon. */
+static bool
+is_worth_while(const struct cel__run *run)
+{
+    const struct cel__worker *worker = run->worker;
+
+    return run->spread->lucky || (worker->slept < LOOK_ON(worker) &&
+                                  cel__loop_is_idle(&worker->loop));
 }
 
 /* Nothing is ready at a worker: it looks whether another has too much. */
@@ -383,7 +391,7 @@ idle(struct cel__worker *worker)
     if (run->ending || !run->token || !cel__team_is_whole(team)) {
         return;
     }
-    bool found = steal(run) || (spread->lucky && look_on(run));
+    bool found = steal(run) || (is_worth_while(run) && look_on(run));
     if (!found &&
         !atomic_load_explicit(&spread->wanting, memory_order_relaxed)) {
         atomic_store_explicit(&spread->wanting, true, memory_order_relaxed);
@@ -394,7 +402,9 @@ idle(struct cel__worker *worker)
     if (found) {
         (void)unwant(run);
     }
-    spread->lucky = found;
+    /* Events would wait for who looks for messages. */
+    spread->lucky = found && (cel__inbox_empty(&worker->inbox) ||
+                              cel__loop_is_idle(&worker->loop));
 }
 
 int

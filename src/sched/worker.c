@@ -498,6 +498,9 @@ cel__worker_turn(struct cel__worker *worker)
             }
         }
     }
+    if (timeout != 0) {
+        worker->slept = cel__clock_ticks();
+    }
     int err = rest(worker, sleep, timeout);
     /* Relaxed: a sender that still sees it set only wakes once too often. */
     atomic_store_explicit(&worker->asleep, CEL__AWAKE, memory_order_relaxed);
@@ -506,6 +509,7 @@ cel__worker_turn(struct cel__worker *worker)
         worker->now = cel__clock_now();
     }
     if (timeout != 0) {
+        worker->slept = worker->polled - worker->slept;
         (void)lull(worker, true);
     }
     take_in(worker, err);

@@ -132,6 +132,7 @@ struct cel__worker {
     int check;                /* resumptions left before the counter is read */
     uint64_t polled;          /* counter at the last poll */
     uint64_t slice;           /* CEL__SLICE in ticks of the counter */
+    uint64_t slept;           /* ticks that the last sleep took */
     cel__count nswitch;       /* switches so far */
     cel__count nturn;         /* turns of the loop */
     uint64_t nstarted;        /* coroutines made, the root among them */
