@@ -42,7 +42,9 @@ CEL_API CEL_NODISCARD int cel_gen_send(cel_gen *gen, void *in, void **out);
  * Inside `fn`: hand out `value` and wait until somebody asks again.
  *
  * Suspends.  Returns 1 with what was sent in `*in` (in may be NULL), or
- * -ECANCELED where the generator is being closed: clean up and return.
+ * -ECANCELED where the generator is being closed, within a shield too: clean
+ * up and return; or, and it goes on though nobody asks, -ETIMEDOUT (a scope's
+ * deadline passed) or -ENOMEM (no room for that).
  */
 CEL_API CEL_NODISCARD int cel_gen_yield(cel_gen *gen, void *value, void **in);
 

@@ -139,29 +139,43 @@ cel_gen_send(cel_gen *gen, void *in, void **out)
     return ask.result;
 }
 
+/* Whether `gen` is to end, be it within a shield. */
+static bool
+is_closed(const struct cel_gen *gen)
+{
+    return gen->close != NULL || gen->coro.coro.cancelled;
+}
+
 int
 cel_gen_yield(cel_gen *gen, void *value, void **in)
 {
     struct cel__worker *worker = gen->coro.coro.worker;
+    struct cel__coro *self = worker->current;
+    int code = 0;
 
-    cel__assert(worker->current == &gen->coro.coro);
-    if (worker->current->cancelled) {
+    cel__assert(self == &gen->coro.coro);
+    if (is_closed(gen)) {
         return -ECANCELED;
     }
     struct cel__coro *asker = answer(gen->ask, 1, value);
     gen->ask = NULL;
     gen->idle = true;
-    int code = asker != NULL ? cel__resume(worker, asker) : 0;
+    if (asker != NULL && self->bound == CEL_FOREVER) {
+        code = cel__resume(worker, asker);
+    }
+    else if (asker != NULL) {
+        cel__wake(asker); /* a scope's deadline is for a park */
+    }
     /* Idle still: nobody has asked, so the wake-up was for nothing, or
-       somebody cancelled the generator through its cel_self(). */
+       it has a deadline or was cancelled through its cel_self(). */
     while (gen->idle) {
-        if (code == -ECANCELED) {
+        if (code < 0 && code != CEL__RESUMED) {
             gen->idle = false;
-            return -ECANCELED;
+            return code;
         }
         code = cel__park(worker, CEL_FOREVER, "being asked");
     }
-    if (worker->current->cancelled) {
+    if (is_closed(gen)) {
         return -ECANCELED;
     }
     if (in != NULL) {
@@ -177,12 +191,9 @@ await_end(struct cel__worker *worker, struct cel_gen *gen)
     struct cel__gen_ask end = {worker->current, false, 0, NULL};
 
     gen->close = &end;
-    gen->coro.coro.cancelled = true;
+    (void)cel__cancel_here(&gen->coro.coro);
     if (gen->idle) {
         (void)go_on(worker, gen);
-    }
-    else {
-        (void)cel__interrupt(&gen->coro.coro, -ECANCELED);
     }
     while (!end.done) {
         cel__park_firmly(worker, "the end of a generator");

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "celadon/scope.h"
 #include "coros.h"
 
 static cel_gen *
@@ -469,4 +470,126 @@ TEST(outside_of_a_run_no_generator_is_made)
     cel_gen *gen;
 
     CHECK_EQ(cel_gen_open(&gen, add_one, NULL), -EPERM);
+}
+
+/* Yields once within a shield, and is not asked again. */
+static void
+yield_shielded(cel_gen *gen, void *arg)
+{
+    cel_scope scope;
+
+    CHECK_EQ(cel_scope_shield(&scope, cel_after(CEL_SEC / 50)), 0);
+    *(int *)arg = cel_gen_yield(gen, NULL, NULL);
+    (void)cel_scope_leave(&scope);
+}
+
+static int
+leave_shielded(void *arg)
+{
+    cel_gen *gen = open_gen(yield_shielded, arg);
+
+    CHECK_EQ(cel_gen_send(gen, NULL, NULL), 1);
+    return 0;
+}
+
+static int
+close_shielded(void *arg)
+{
+    cel_gen *gen = open_gen(yield_shielded, arg);
+
+    CHECK_EQ(cel_gen_send(gen, NULL, NULL), 1);
+    cel_gen_close(gen);
+    return 0;
+}
+
+TEST(one_that_yields_within_a_shield_can_be_closed_and_ends_with_the_run)
+{
+    int code = 1;
+
+    CHECK_EQ(cel_run(close_shielded, &code, NULL), 0);
+    CHECK_EQ(code, -ECANCELED);
+    CHECK_EQ(cel_run(leave_shielded, &code, NULL), 0);
+    CHECK_EQ(code, -ETIMEDOUT);
+}
+
+/* Suspends within a shield, is closed meanwhile, and yields behind it. */
+static void
+wait_shielded(cel_gen *gen, void *arg)
+{
+    cel_scope scope;
+
+    CHECK_EQ(cel_scope_shield(&scope, cel_after(CEL_SEC * 60)), 0);
+    CHECK_EQ(cel_sleep(cel_after(CEL_SEC / 50)), 0);
+    CHECK_EQ(cel_scope_leave(&scope), 0);
+    *(int *)arg = cel_gen_yield(gen, NULL, NULL);
+}
+
+static void
+ask_till_its_end(void *gen)
+{
+    CHECK_EQ(cel_gen_send(gen, NULL, NULL), 0);
+}
+
+static int
+close_while_shielded(void *arg)
+{
+    cel_gen *gen = open_gen(wait_shielded, arg);
+    cel_coro *asker = go(ask_till_its_end, gen);
+
+    settle();
+    cel_gen_close(gen);
+    join(asker);
+    return 0;
+}
+
+TEST(closing_one_that_is_shielded_counts_behind_the_shield)
+{
+    int code = 1;
+
+    CHECK_EQ(cel_run(close_while_shielded, &code, NULL), 0);
+    CHECK_EQ(code, -ECANCELED);
+}
+
+/* The asker has gone when it yields, so it waits with its scope's deadline. */
+static void
+yield_too_late(cel_gen *gen, void *arg)
+{
+    cel_scope scope;
+
+    CHECK_EQ(cel_scope_enter(&scope, cel_after(CEL_SEC / 50)), 0);
+    (void)cel_yield();
+    *(int *)arg = cel_gen_yield(gen, NULL, NULL);
+    CHECK_EQ(cel_scope_leave(&scope), -ETIMEDOUT);
+}
+
+static void
+ask_and_wait(void *gen)
+{
+    (void)!cel_gen_send(gen, NULL, NULL);
+}
+
+static int
+yield_to_nobody(void *arg)
+{
+    cel_gen *gen = open_gen(yield_too_late, arg);
+
+    cel_coro *asker = go(ask_and_wait, gen);
+
+    (void)cel_yield();
+    cel_cancel(asker);
+    join(asker);
+    while (*(int *)arg == 1) {
+        CHECK_EQ(cel_sleep(cel_after(CEL_MSEC)), 0);
+    }
+    CHECK_EQ(cel_gen_send(gen, NULL, NULL), 0);
+    cel_gen_close(gen);
+    return 0;
+}
+
+TEST(a_scope_bounds_the_wait_for_being_asked)
+{
+    int code = 1;
+
+    CHECK_EQ(cel_run(yield_to_nobody, &code, NULL), 0);
+    CHECK_EQ(code, -ETIMEDOUT);
 }
