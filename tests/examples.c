@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -80,13 +81,13 @@ TEST(commands_run_together)
 {
     char text[512];
     char command[640];
+    const char *fifo = tap_path("fifo");
 
     /* Each waits for the other, through a pipe. */
-    expect("together",
-           "'mkfifo /tmp/celadon-$PPID; echo ping >/tmp/celadon-$PPID' "
-           "'until [ -p /tmp/celadon-$PPID ]; do sleep .01; done; "
-           "cat /tmp/celadon-$PPID; rm /tmp/celadon-$PPID'",
-           text, sizeof(text));
+    CHECK_EQ(mkfifo(fifo, 0600), 0);
+    (void)snprintf(command, sizeof(command), "'echo ping >%s' 'cat %s'", fifo,
+                   fifo);
+    expect("together", command, text, sizeof(text));
     CHECK(strstr(text, "\nping\n") != NULL);
     (void)snprintf(command, sizeof(command), "'%s' 'exit 3' true",
                    path_of("together"));

@@ -8,22 +8,6 @@
 #include "sockets.h"
 #include "tls_pair.h"
 
-/* Where the certificate of a test is. */
-struct paths {
-    char chain[64];
-    char key[64];
-};
-
-static void
-save(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "w");
-
-    CHECK(file != NULL);
-    CHECK(fputs(text, file) >= 0);
-    CHECK_EQ(fclose(file), 0);
-}
-
 /* Start the server with these arguments; its standard output and errors. */
 static pid_t
 start(const char *port, const char *chain, const char *key, FILE **said)
@@ -118,21 +102,16 @@ TEST(tls_echo_answers_who_trusts_it)
 {
     struct world w;
     struct visit visit = {.world = &w};
-    struct paths paths;
     char port[16];
     char line[256];
     FILE *said;
 
     make_world(&w);
-    (void)snprintf(paths.chain, sizeof(paths.chain), "/tmp/celadon-%d.pem",
-                   getpid());
-    (void)snprintf(paths.key, sizeof(paths.key), "/tmp/celadon-%d.key",
-                   getpid());
-    save(paths.chain, w.cert.text);
-    save(paths.key, w.cert.key);
+    const char *chain = tap_save("chain.pem", w.cert.text);
+    const char *key = tap_save("key.pem", w.cert.key);
     CHECK_EQ(close(tcp_listener(&visit.addr)), 0); /* a port that is free */
     (void)snprintf(port, sizeof(port), "%d", ntohs(visit.addr.sin_port));
-    pid_t child = start(port, paths.chain, paths.key, &said);
+    pid_t child = start(port, chain, key, &said);
     read_line(said, line, sizeof(line));
     CHECK_SAYS(line, "listening");
     CHECK_EQ(cel_run(talk, &visit, NULL), 0);
@@ -142,8 +121,6 @@ TEST(tls_echo_answers_who_trusts_it)
     CHECK_EQ(kill(child, SIGTERM), 0);
     CHECK_EQ(waitpid(child, NULL, 0), child);
     (void)fclose(said);
-    CHECK_EQ(unlink(paths.chain), 0);
-    CHECK_EQ(unlink(paths.key), 0);
     free_world(&w);
 }
 

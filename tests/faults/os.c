@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "faults.h"
@@ -27,18 +28,19 @@ use_file(int fd)
 
 SCENARIO(file)
 {
-    char path[] = "/tmp/celadon-faults-XXXXXX";
+    char path[32];
     struct stat st;
 
-    int made = mkstemp(path);
-    MUST(made >= 0 && close(made) == 0);
+    int made = memfd_create("file", MFD_CLOEXEC);
+    MUST(made >= 0);
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", made);
     int fd = CALL(cel_file_open, path, O_RDWR | O_CREAT, 0600, soon());
     if (fd >= 0) {
         use_file(fd);
         (void)CALL(cel_file_stat, path, &st, soon());
         (void)CALL(cel_file_close, fd);
     }
-    MUST(unlink(path) == 0);
+    MUST(close(made) == 0);
 }
 
 static int

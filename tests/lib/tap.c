@@ -13,6 +13,7 @@
  */
 #include "tap.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,6 +24,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "sweep.h"
 
 /* For those that hang: beside much else a test that computes for half a second
    takes ten, and most compute for a hundredth of that. */
@@ -43,6 +46,7 @@ enum outcome {
 static struct tap__test *first;
 static struct tap__test **end = &first;
 static struct shared *shared;
+static pid_t harness; /* the process that runs the tests */
 
 bool
 tap_valgrind(void)
@@ -59,6 +63,33 @@ tap_slow(void)
     double slow = text != NULL ? strtod(text, NULL) : 1.0;
 
     return slow > 0.0 ? slow : 1.0;
+}
+
+const char *
+tap_path(const char *name)
+{
+    static char paths[4][64];
+    static unsigned turn;
+    char *path = paths[turn++ % 4];
+    const char *folder = sweep_folder();
+
+    CHECK(folder != NULL);
+    int len = snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
+    CHECK_LT(len, sizeof(paths[0]));
+    return path;
+}
+
+const char *
+tap_save(const char *name, const char *text)
+{
+    const char *path = tap_path(name);
+    size_t len = strlen(text);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    CHECK_GE(fd, 0);
+    CHECK_EQ(write(fd, text, len), len);
+    CHECK_EQ(close(fd), 0);
+    return path;
 }
 
 void
@@ -208,7 +239,11 @@ _Noreturn static void
 run_in_child(const struct tap__test *test, FILE *output, const sigset_t *mask)
 {
     setpgid(0, 0);
+    sweep_expect(getpid());
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != harness) {
+        _exit(1); /* it died before that */
+    }
     sigprocmask(SIG_SETMASK, mask, NULL);
     dup2(fileno(output), STDOUT_FILENO);
     dup2(fileno(output), STDERR_FILENO);
@@ -296,7 +331,7 @@ run_one(const struct tap__test *test, int number)
         exit(1);
     }
     bool in_time = wait_for(child, limit, &status);
-    kill(-child, SIGKILL); /* grandchildren, if any are left */
+    sweep();
     sigprocmask(SIG_SETMASK, &old, NULL);
 
     enum outcome outcome = judge(status, in_time, limit, why, sizeof(why));
@@ -350,6 +385,8 @@ main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "-l") == 0) {
         return list();
     }
+    harness = getpid();
+    sweep_start();
     if (argc == 3 && strcmp(argv[1], "-n") == 0) {
         find(argv[2])->run();
         return 0;

@@ -4,10 +4,11 @@
  *
  * A test is a function written as TEST(sentence_about_behaviour) { … }; it
  * registers itself.  Each runs in a process and a process group of its own,
- * which is killed when the test ends or after 10 seconds, times the number in
- * CELADON_TEST_SLOW.  What it prints is shown only when it fails.  A test
- * fails when a check does, when it dies by a signal, or when it exits with
- * anything but 0 (so a leak that LeakSanitizer reports at exit fails it).
+ * which is killed when the test ends or after 30 seconds, times the number in
+ * CELADON_TEST_SLOW, or when the harness is killed; its files go then too.
+ * What it prints is shown only when it fails.  A test fails when a check does,
+ * when it dies by a signal, or when it exits with anything but 0 (so a leak
+ * that LeakSanitizer reports at exit fails it).
  *
  *   test_x              runs all tests
  *   test_x NAME...      runs those
@@ -83,6 +84,13 @@ double tap_slow(void);
 
 /* Whether valgrind runs the test. */
 bool tap_valgrind(void);
+
+/* The path of `name` in a folder of the test's own, which goes when the test
+   ends, with all that is in it.  Good until the fourth call after it. */
+const char *tap_path(const char *name);
+
+/* The same, of a file that has `text`. */
+const char *tap_save(const char *name, const char *text);
 
 void tap__add(struct tap__test *test);
 _Noreturn void tap__skip(const char *why);

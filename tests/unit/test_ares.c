@@ -445,15 +445,10 @@ in_hosts(void *arg)
 
 TEST(the_hosts_file_comes_before_name_servers)
 {
-    char path[] = "/tmp/celadon-hosts-XXXXXX";
-    int fd = mkstemp(path);
+    const char *path = tap_save("hosts", "127.0.0.7 local.name\n");
 
-    CHECK_GE(fd, 0);
-    CHECK_EQ(write(fd, "127.0.0.7 local.name\n", 21), 21);
-    CHECK_EQ(close(fd), 0);
     CHECK_EQ(setenv("CARES_HOSTS", path, 1), 0);
     run_asking(in_hosts);
-    CHECK_EQ(unlink(path), 0);
 }
 
 static void

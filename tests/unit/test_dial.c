@@ -102,13 +102,12 @@ every_form(void *arg)
     CHECK_GE(fd, 0);
     meet(fd, unix_path, NULL);
     CHECK_EQ(cel_close(fd), 0);
-    (void)snprintf(unix_path, sizeof(unix_path), "unix:/tmp/celadon-dial-%d",
-                   getpid());
+    (void)snprintf(unix_path, sizeof(unix_path), "unix:%s",
+                   tap_path("listener"));
     fd = cel_listen_at(unix_path, 0, 0, CEL_FOREVER);
     CHECK_GE(fd, 0);
     meet(fd, unix_path, NULL);
     CHECK_EQ(cel_listen_at(unix_path, 0, 0, CEL_FOREVER), -EADDRINUSE);
-    CHECK_EQ(unlink(unix_path + 5), 0);
     return 0;
 }
 
@@ -201,19 +200,14 @@ by_name(void *arg)
 
 TEST(names_are_listened_at_and_dialled)
 {
-    char path[] = "/tmp/celadon-hosts-XXXXXX";
-
     if (!CEL__HAVE_ARES) {
         SKIP("built without c-ares: only the system's names are known");
     }
     (void)dnsd_start();
-    int fd = mkstemp(path);
-    CHECK_GE(fd, 0);
-    CHECK_EQ(write(fd, "127.0.0.1 our.name\n", 19), 19);
-    CHECK_EQ(close(fd), 0);
-    CHECK_EQ(setenv("CARES_HOSTS", path, 1), 0);
+    CHECK_EQ(
+        setenv("CARES_HOSTS", tap_save("hosts", "127.0.0.1 our.name\n"), 1),
+        0);
     run(by_name);
-    CHECK_EQ(unlink(path), 0);
 }
 
 /*

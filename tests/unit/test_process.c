@@ -57,7 +57,7 @@ spawn_error(const char *program, const cel_process_options *options)
 static int
 failing(void *arg)
 {
-    char path[] = "/tmp/celadon-test-XXXXXX";
+    const char *path = tap_save("program", "true\n");
     cel_process_options options = piped();
     const int bad[] = {2};
 
@@ -68,13 +68,8 @@ failing(void *arg)
     CHECK_EQ(spawn_error("", &options), -ENOENT);
     CHECK_EQ(spawn_error("/tmp", &options), -EACCES);
     CHECK_EQ(spawn_error(NULL, &options), -EINVAL);
-    int fd = mkstemp(path);
-    CHECK_GE(fd, 0);
-    CHECK_EQ(write(fd, "true\n", 5), 5);
-    CHECK_EQ(fchmod(fd, 0700), 0);
-    (void)close(fd);
+    CHECK_EQ(chmod(path, 0700), 0);
     CHECK_EQ(spawn_error(path, &options), -ENOEXEC);
-    CHECK_EQ(unlink(path), 0);
     options.cwd = "/nowhere";
     CHECK_EQ(spawn_error("true", &options), -ENOENT);
     options.cwd = NULL;
@@ -249,18 +244,13 @@ TEST(folder_environment_and_path_are_as_told)
 static int
 path_of_one_folder(void *arg)
 {
-    char dir[] = "/tmp/celadon-test-XXXXXX";
     char text[256];
     const char *env[] = {text, NULL};
     cel_process_options options = piped();
 
     (void)arg;
-    CHECK(mkdtemp(dir) != NULL);
-    (void)snprintf(text, sizeof(text), "%s/program", dir);
-    int fd = open(text, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-    CHECK_GE(fd, 0);
-    (void)close(fd);
-    (void)snprintf(text, sizeof(text), "PATH=%s:/nowhere", dir);
+    (void)tap_save("program", "");
+    (void)snprintf(text, sizeof(text), "PATH=%s:/nowhere", tap_path("."));
     options.env = env;
     CHECK_EQ(spawn_error("program", &options), -EACCES);
     /* An empty folder is the current one. */
@@ -269,9 +259,6 @@ path_of_one_folder(void *arg)
     cel_process *process = spawn((const char *[]){"true", NULL}, &options);
     CHECK_EQ(status_of(process), 0);
     cel_process_close(process);
-    (void)snprintf(text, sizeof(text), "%s/program", dir);
-    CHECK_EQ(unlink(text), 0);
-    CHECK_EQ(rmdir(dir), 0);
     return 0;
 }
 

@@ -121,7 +121,7 @@ TEST(who_looked_and_who_was_seen_stay_behind)
 /* ---- names */
 
 static struct cel__symbol known; /* of await() */
-static char fifo[64];            /* who opens it waits for who writes */
+static const char *fifo;         /* who opens it waits for who writes */
 
 /* Whether the name of await() can be found out. */
 static bool
@@ -167,8 +167,7 @@ TEST(names_that_a_thread_looked_up_are_found_again)
         SKIP("there are no names here");
     }
     cel__names_forget();
-    (void)snprintf(fifo, sizeof(fifo), "/tmp/test_see_fork_%ld",
-                   (long)getpid());
+    fifo = tap_path("fifo");
     CHECK_EQ(mkfifo(fifo, 0600), 0);
     CHECK_EQ(pthread_create(&thread, NULL, look_up, NULL), 0);
     while (finds()) { /* until the thread has the tables */
@@ -180,7 +179,6 @@ TEST(names_that_a_thread_looked_up_are_found_again)
     FILE *end = fopen(fifo, "w");
     CHECK(end != NULL);
     (void)fclose(end);
-    CHECK_EQ(unlink(fifo), 0);
     CHECK_EQ(pthread_join(thread, NULL), 0);
     CHECK(finds());
 }

@@ -7,11 +7,17 @@
  */
 #include "tap.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+enum {
+    TOLD = 9 /* where a test that leaves something says what */
+};
 
 /* Run the test `name` of this program; its exit status, and its output. */
 static int
@@ -67,6 +73,23 @@ fails_by_its_time(void)
     pause();
 }
 
+/* A file, and a process that nobody waits for, which holds TOLD open. */
+static void
+leaves_much(void)
+{
+    const char *path = tap_save("file", "text");
+
+    if (fork() == 0) {
+        for (;;) {
+            pause();
+        }
+    }
+    CHECK_EQ(write(TOLD, path, strlen(path) + 1), strlen(path) + 1);
+    if (getenv("CELADON_TAP_HANGS") != NULL) {
+        pause();
+    }
+}
+
 static void
 skips(void)
 {
@@ -80,6 +103,7 @@ add_when_asked(void)
         {"fails_by_a_check", fails_by_a_check, NULL},
         {"fails_by_a_signal", fails_by_a_signal, NULL},
         {"fails_by_its_time", fails_by_its_time, NULL},
+        {"leaves_much", leaves_much, NULL},
         {"skips", skips, NULL},
     };
 
@@ -123,4 +147,61 @@ TEST(only_skipped_tests_exit_77)
 
     CHECK_EQ(run_again("skips", "1", text, sizeof(text)), 77);
     CHECK(strstr(text, "ok 1 - skips # SKIP to see it done\n") != NULL);
+}
+
+/* Run leaves_much() of this program; the harness, killed at once if `killed`,
+   and all that it started must end, or this does not.  False where the test
+   was out of time before it could leave anything. */
+static bool
+nothing_left(const char *slow, bool hangs, bool killed)
+{
+    char path[64] = "";
+    size_t len = 0;
+    int told[2];
+
+    CHECK_EQ(pipe(told), 0);
+    pid_t child = fork();
+    CHECK_GE(child, 0);
+    if (child == 0) {
+        CHECK_EQ(setenv("CELADON_TAP_SELF", "1", 1), 0);
+        CHECK_EQ(setenv("CELADON_TEST_SLOW", slow, 1), 0);
+        CHECK(!hangs || setenv("CELADON_TAP_HANGS", "1", 1) == 0);
+        CHECK_EQ(dup2(told[1], TOLD), TOLD);
+        (void)close(told[0]);
+        (void)close(told[1]);
+        execl("/proc/self/exe", "test_tap", "leaves_much", (char *)NULL);
+        _exit(127);
+    }
+    (void)close(told[1]);
+    while (read(told[0], path + len, 1) == 1 && path[len] != '\0') {
+        CHECK_LT(++len, sizeof(path) - 1);
+    }
+    if (killed) {
+        CHECK_EQ(kill(child, SIGKILL), 0);
+    }
+    CHECK_EQ(read(told[0], path + len, 1), 0); /* nobody holds it */
+    CHECK_EQ(waitpid(child, NULL, 0), child);
+    if (len == 0) {
+        return false;
+    }
+    *strrchr(path, '/') = '\0';
+    CHECK_EQ(access(path, F_OK), -1);
+    CHECK_EQ(errno, ENOENT);
+    return true;
+}
+
+TEST(of_a_test_that_passes_nothing_is_left)
+{
+    CHECK(nothing_left("1", false, false));
+}
+
+TEST(of_a_test_that_hangs_nothing_is_left)
+{
+    CHECK(nothing_left("0.02", true, false) ||
+          nothing_left("0.5", true, false)); /* a slow machine */
+}
+
+TEST(of_a_harness_that_is_killed_nothing_is_left)
+{
+    CHECK(nothing_left("1", true, true));
 }

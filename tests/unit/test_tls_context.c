@@ -9,23 +9,6 @@
 
 #include "tls_pair.h"
 
-/* Put `text` into a file of this process; its path. */
-static const char *
-save(const char *name, const char *text)
-{
-    static char paths[4][96];
-    static unsigned turn;
-    char *path = paths[turn++ % 4];
-
-    (void)snprintf(path, sizeof(paths[0]), "/tmp/celadon-tls-%d-%s", getpid(),
-                   name);
-    FILE *file = fopen(path, "w");
-    CHECK(file != NULL);
-    CHECK(fputs(text, file) >= 0);
-    CHECK_EQ(fclose(file), 0);
-    return path;
-}
-
 static int
 files(void *arg)
 {
@@ -34,9 +17,9 @@ files(void *arg)
 
     (void)arg;
     make_world(&w);
-    const char *root = save("root.pem", w.root.text);
-    const char *chain = save("chain.pem", w.cert.text);
-    const char *key = save("key.pem", w.cert.key);
+    const char *root = tap_save("root.pem", w.root.text);
+    const char *chain = tap_save("chain.pem", w.cert.text);
+    const char *key = tap_save("key.pem", w.cert.key);
     CHECK_EQ(cel_tls_context_use_certificate(w.server, chain, key), 0);
     CHECK_STR(cel_tls_context_reason(w.server), "");
     CHECK_EQ(cel_tls_context_open(&client, CEL_TLS_CLIENT), 0);
@@ -55,9 +38,6 @@ files(void *arg)
     CHECK_EQ(cel_tls_context_trust(client, "/nowhere/x"), -ENOENT);
     CHECK_EQ(cel_tls_context_trust(client, key), -EINVAL);
     CHECK_EQ(cel_tls_context_trust(client, NULL), 0);
-    CHECK_EQ(unlink(root), 0);
-    CHECK_EQ(unlink(chain), 0);
-    CHECK_EQ(unlink(key), 0);
     free_world(&w);
     return 0;
 }
@@ -73,24 +53,19 @@ folder(void *arg)
 {
     struct world w;
     cel_tls_context *client;
-    char path[64];
     char file[96];
 
     (void)arg;
     make_world(&w);
-    (void)snprintf(path, sizeof(path), "/tmp/celadon-tls-%d", getpid());
-    CHECK_EQ(mkdir(path, 0700), 0);
-    (void)snprintf(file, sizeof(file), "%s/%08lx.0", path,
+    (void)snprintf(file, sizeof(file), "%08lx.0",
                    X509_subject_name_hash(w.root.x509));
-    CHECK_EQ(rename(save("root.pem", w.root.text), file), 0);
+    (void)tap_save(file, w.root.text);
     CHECK_EQ(cel_tls_context_open(&client, CEL_TLS_CLIENT), 0);
-    CHECK_EQ(cel_tls_context_trust(client, path), 0);
+    CHECK_EQ(cel_tls_context_trust(client, tap_path(".")), 0);
     cel_tls_context_close(w.client);
     w.client = client;
     struct both b = connect_both(&w, "www.test");
     close_both(&b);
-    CHECK_EQ(unlink(file), 0);
-    CHECK_EQ(rmdir(path), 0);
     free_world(&w);
     return 0;
 }

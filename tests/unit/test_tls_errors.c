@@ -171,18 +171,8 @@ take_over(void)
     }
 }
 
-static char root_path[] = "/tmp/celadon-root-XXXXXX";
-static char key_path[] = "/tmp/celadon-key-XXXXXX";
-
-static void
-write_file(char *path, const char *text)
-{
-    int fd = mkstemp(path);
-
-    CHECK_GE(fd, 0);
-    CHECK_EQ(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    CHECK_EQ(close(fd), 0);
-}
+static const char *root_path;
+static const char *key_path;
 
 static int
 set_ciphers(cel_tls_context *context)
@@ -246,8 +236,8 @@ short_of_memory(void *arg)
 {
     (void)arg;
     make_world(&world);
-    write_file(root_path, world.root.text);
-    write_file(key_path, world.root.key);
+    root_path = tap_save("root.pem", world.root.text);
+    key_path = tap_save("key.pem", world.root.key);
     b = connect_both(&world, "www.test");
     starve(read_peer);
     starve(set_ciphers);
@@ -255,8 +245,6 @@ short_of_memory(void *arg)
     starve(trust_text);
     starve(use_files);
     starve(use_text);
-    CHECK_EQ(unlink(root_path), 0);
-    CHECK_EQ(unlink(key_path), 0);
     close_both(&b);
     free_world(&world);
     return 0;
