@@ -33,8 +33,9 @@ CEL_API CEL_NODISCARD int cel_gen_open(cel_gen **gen,
  *
  * Suspends until the value comes.  Returns 1 with a value, 0 where the
  * generator has ended, -EBUSY (somebody is asking it already), -ECANCELED
- * (the caller was cancelled: the generator goes on to its next yield, its
- * value is dropped), -EDEADLK.
+ * (the caller was cancelled), -ETIMEDOUT (a scope's deadline passed) or
+ * -ENOMEM (no room for that): the generator goes on to its next yield, its
+ * value is dropped; -EDEADLK.
  */
 CEL_API CEL_NODISCARD int cel_gen_send(cel_gen *gen, void *in, void **out);
 

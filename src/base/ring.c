@@ -13,7 +13,6 @@
 #include "base/ring.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/alloc.h"
 

@@ -20,7 +20,6 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
-#include "base/fork.h"
 #include "base/sys.h"
 #include "io/fd.h"
 #include "io/loop.h"

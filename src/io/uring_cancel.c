@@ -19,7 +19,6 @@
 
 #include <errno.h>
 
-#include "base/check.h"
 #include "io/loop.h"
 
 /* How often cancelling enters the kernel before it leaves the rest to the

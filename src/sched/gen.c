@@ -87,6 +87,23 @@ cel_gen_open(cel_gen **out, void (*fn)(cel_gen *gen, void *arg), void *arg)
     return 0;
 }
 
+/* Let `other` go on: at once; or, where the caller has a scope's deadline,
+   which a park alone obeys, in its turn. */
+static int
+hand_over(struct cel__worker *worker, struct cel__coro *other)
+{
+    if (worker->current->bound == CEL_FOREVER) {
+        return cel__resume(worker, other);
+    }
+    if (other->state == CEL__NEW) {
+        cel__coro_start(other);
+    }
+    else {
+        cel__wake(other);
+    }
+    return 0;
+}
+
 /* Let `gen`, which is idle, go on. */
 static int
 go_on(struct cel__worker *worker, struct cel_gen *gen)
@@ -95,7 +112,7 @@ go_on(struct cel__worker *worker, struct cel_gen *gen)
         worker->run->nunstarted--;
     }
     gen->idle = false;
-    return cel__resume(worker, &gen->coro.coro);
+    return hand_over(worker, &gen->coro.coro);
 }
 
 int
@@ -150,22 +167,15 @@ int
 cel_gen_yield(cel_gen *gen, void *value, void **in)
 {
     struct cel__worker *worker = gen->coro.coro.worker;
-    struct cel__coro *self = worker->current;
-    int code = 0;
 
-    cel__assert(self == &gen->coro.coro);
+    cel__assert(worker->current == &gen->coro.coro);
     if (is_closed(gen)) {
         return -ECANCELED;
     }
     struct cel__coro *asker = answer(gen->ask, 1, value);
     gen->ask = NULL;
     gen->idle = true;
-    if (asker != NULL && self->bound == CEL_FOREVER) {
-        code = cel__resume(worker, asker);
-    }
-    else if (asker != NULL) {
-        cel__wake(asker); /* a scope's deadline is for a park */
-    }
+    int code = asker != NULL ? hand_over(worker, asker) : 0;
     /* Idle still: nobody has asked, so the wake-up was for nothing, or
        it has a deadline or was cancelled through its cel_self(). */
     while (gen->idle) {

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "base/check.h"
 #include "sched/run.h"
 #include "sched/worker.h"
 #include "see/awaited.h"

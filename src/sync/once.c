@@ -9,7 +9,6 @@
  *
  * Tests: unit/test_sync.c
  */
-#include <errno.h>
 
 #include "celadon/sync.h"
 #include "sync/queue.h"

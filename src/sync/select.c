@@ -18,7 +18,6 @@
  * Tests: unit/test_select.c, unit/test_threads.c
  */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "base/check.h"
 #include "sync/chan.h"

@@ -6,7 +6,6 @@
  *
  * Tests: unit/test_sync.c, unit/test_threads.c
  */
-#include <errno.h>
 
 #include "celadon/sync.h"
 #include "sync/queue.h"

@@ -593,3 +593,46 @@ TEST(a_scope_bounds_the_wait_for_being_asked)
     CHECK_EQ(cel_run(yield_to_nobody, &code, NULL), 0);
     CHECK_EQ(code, -ETIMEDOUT);
 }
+
+/* Waits itself until it is closed. */
+static void
+yield_never(cel_gen *gen, void *arg)
+{
+    (void)gen;
+    *(int *)arg = cel_sleep(CEL_FOREVER);
+}
+
+static int
+ask_within_scope(void *arg)
+{
+    cel_gen *gen = open_gen(yield_never, arg);
+    cel_scope scope;
+
+    CHECK_EQ(cel_scope_enter(&scope, cel_after(CEL_SEC / 50)), 0);
+    CHECK_EQ(cel_gen_send(gen, NULL, NULL), -ETIMEDOUT);
+    CHECK_EQ(cel_gen_send(gen, NULL, NULL), -EBUSY);
+    CHECK_EQ(cel_scope_leave(&scope), -ETIMEDOUT);
+    CHECK_EQ(*(int *)arg, 1);
+    cel_gen_close(gen);
+    CHECK_EQ(*(int *)arg, -ECANCELED);
+    return 0;
+}
+
+static int
+exchange_within_scope(void *arg)
+{
+    cel_scope scope;
+
+    CHECK_EQ(cel_scope_enter(&scope, cel_after(CEL_SEC * 60)), 0);
+    CHECK_EQ(exchange(arg), 0);
+    CHECK_EQ(cel_scope_leave(&scope), 0);
+    return 0;
+}
+
+TEST(a_scope_bounds_asking)
+{
+    int code = 1;
+
+    CHECK_EQ(cel_run(ask_within_scope, &code, NULL), 0);
+    CHECK_EQ(cel_run(exchange_within_scope, NULL, NULL), 0);
+}
