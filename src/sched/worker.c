@@ -453,7 +453,11 @@ take_in(struct cel__worker *worker, int err)
 static int
 rest(struct cel__worker *worker, enum cel__sleep sleep, cel_time timeout)
 {
-    if (timeout == 0 || sleep != CEL__WAITING) {
+    if (timeout == 0) {
+        return cel__loop_poll(&worker->loop, 0);
+    }
+    worker->slept = cel__clock_ticks(); /* when it began */
+    if (sleep != CEL__WAITING) {
         return cel__loop_poll(&worker->loop, timeout);
     }
     return cel__sys_futex_wait(&worker->asleep, CEL__WAITING,
@@ -497,9 +501,6 @@ cel__worker_turn(struct cel__worker *worker)
                 timeout = ASK_AGAIN;
             }
         }
-    }
-    if (timeout != 0) {
-        worker->slept = cel__clock_ticks();
     }
     int err = rest(worker, sleep, timeout);
     /* Relaxed: a sender that still sees it set only wakes once too often. */
