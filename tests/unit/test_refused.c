@@ -252,6 +252,54 @@ wait_wg(void *arg)
     return cel_wg_wait(wg, soon());
 }
 
+/* Generators that wait, and that yield, within a scope's deadline. */
+static void
+wait_for_ever(cel_gen *gen, void *arg)
+{
+    (void)gen;
+    (void)arg;
+    (void)cel_sleep(CEL_FOREVER);
+}
+
+static void
+yield_soon(cel_gen *gen, void *arg)
+{
+    cel_scope scope;
+
+    if (cel_scope_enter(&scope, soon()) == 0) {
+        *(int *)arg = cel_gen_yield(gen, NULL, NULL);
+        (void)cel_scope_leave(&scope);
+    }
+}
+
+static int
+ask_generator(void *arg)
+{
+    cel_gen *gen;
+    cel_scope scope;
+
+    if (cel_gen_open(&gen, wait_for_ever, arg) < 0 ||
+        cel_scope_enter(&scope, soon()) < 0) {
+        return 0;
+    }
+    return cel_gen_send(gen, NULL, NULL);
+}
+
+static int
+be_asked(void *arg)
+{
+    cel_gen *gen;
+    int code = 0;
+
+    (void)arg;
+    if (cel_gen_open(&gen, yield_soon, &code) < 0 ||
+        cel_gen_send(gen, NULL, NULL) != 1) {
+        return 0;
+    }
+    (void)!cel_gen_send(gen, NULL, NULL);
+    return code;
+}
+
 /* A channel that nobody sends to or receives from, for the three below. */
 static cel_chan *
 open_chan(void)
@@ -398,6 +446,8 @@ static const struct refusal refusals[] = {
     {"malloc", "ENOMEM", wait_sem, -ENOMEM, 1},
     {"malloc", "ENOMEM", wait_event, -ENOMEM, 1},
     {"malloc", "ENOMEM", wait_wg, -ENOMEM, 1},
+    {"malloc", "ENOMEM", ask_generator, -ENOMEM, 1},
+    {"malloc", "ENOMEM", be_asked, -ENOMEM, 1},
     {"malloc", "ENOMEM", send_value, -ENOMEM, 1},
     {"malloc", "ENOMEM", recv_value, -ENOMEM, 1},
     {"malloc", "ENOMEM", select_one, -ENOMEM, 1},

@@ -19,19 +19,27 @@ enum {
     TOLD = 9 /* where a test that leaves something says what */
 };
 
+/* This program; not /proc/self/exe, which under valgrind is valgrind. */
+static const char *
+self(void)
+{
+    static char path[256];
+
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    CHECK_GT(n, 0);
+    path[n] = '\0';
+    return path;
+}
+
 /* Run the test `name` of this program; its exit status, and its output. */
 static int
 run_again(const char *name, const char *slow, char *text, size_t size)
 {
-    char self[256];
     char command[512];
 
-    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    CHECK_GT(n, 0);
-    self[n] = '\0';
     (void)snprintf(command, sizeof(command),
                    "CELADON_TAP_SELF=1 CELADON_TEST_SLOW=%s '%s' %s 2>&1",
-                   slow, self, name);
+                   slow, self(), name);
     /* NOLINTNEXTLINE(cert-env33-c): the command is our own. */
     FILE *pipe = popen(command, "r");
     CHECK(pipe != NULL);
@@ -169,7 +177,7 @@ nothing_left(const char *slow, bool hangs, bool killed)
         CHECK_EQ(dup2(told[1], TOLD), TOLD);
         (void)close(told[0]);
         (void)close(told[1]);
-        execl("/proc/self/exe", "test_tap", "leaves_much", (char *)NULL);
+        execl(self(), "test_tap", "leaves_much", (char *)NULL);
         _exit(127);
     }
     (void)close(told[1]);
