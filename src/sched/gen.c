@@ -3,7 +3,8 @@
  * Generators: two coroutines that switch to each other.
  *
  * Asker and generator resume each other by hand, past the run queue, so an
- * exchange costs two switches.  While the generator waits for something else
+ * exchange costs two switches; within a scope they take their turns, for its
+ * deadline ends parks alone.  While the generator waits for something else
  * the asker is parked as in any other wait: cancelling ends it, and then the
  * generator finds nobody at its next yield and waits to be asked again.
  *

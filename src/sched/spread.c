@@ -19,7 +19,7 @@
    another takes. */
 #define QUICK(worker) ((worker)->slice / 8)
 
-/* How long a worker that was lucky looks on before it sleeps: 25 us, a while
+/* How long a worker looks on before it sleeps, where it may: 25 us, a while
    longer than whoever had work needs to begin the next piece of it. */
 #define LOOK_ON(worker) ((worker)->slice / 4)
 

@@ -64,7 +64,7 @@ struct cel__spread {
                                   to lie there, or when all were due; or 0 */
     uint64_t taken;            /* the counter when it last took some */
     unsigned batch;            /* how many it took then */
-    bool lucky;                /* the last look elsewhere found something */
+    bool lucky;                /* the last look found something */
     struct cel_coro *loot[CEL__SPREAD_SLOTS]; /* while it is stolen */
 };
 
