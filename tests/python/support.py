@@ -1,13 +1,17 @@
 """What tests share: programs of their own, threads, what is left over."""
 
 import collections
+import contextlib
 import gc
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
 import textwrap
 import threading
+import time
+import traceback
 import types
 import weakref
 
@@ -38,38 +42,82 @@ class Ended:
         return f"exit code {self.code}\n{self.out}\n{self.err}"
 
 
-def run_python(
-    *arguments, timeout=20, stdin="", cwd=None, env=None, executable=None
-):
-    """Run this interpreter, or *executable*, with *arguments*.
+def bounded(seconds):
+    """The beginning of a command that ends in time, with all of its group.
 
-    Returns how it ended.
+    After *seconds* by SIGABRT, for tracebacks of what hangs, and soon after
+    by SIGKILL; and where the thread that started it dies, killed or not.
+    """
+    return ["setpriv", "--pdeathsig", "TERM",
+            "timeout", "-s", "ABRT", "-k", "10", str(seconds * SLOW)]
+
+
+def sweep(group):
+    """Kill what is left of the process group *group*."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def run_command(*command, timeout=20, stdin="", cwd=None, env=None):
+    """Run *command*, of whose processes none is left; return how it ended.
 
     A program that takes longer than *timeout* seconds is killed, and the
     test fails.
     """
-    environment = {**os.environ, **(env or {})}
-    # Tracebacks of what hangs, shortly before the end.
-    environment["PYTHONFAULTHANDLER"] = "1"
+    until = time.monotonic() + timeout * SLOW
     process = subprocess.Popen(
-        [executable or sys.executable, *arguments],
+        [*bounded(timeout), *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
-        env=environment,
+        env={**os.environ, **(env or {})},
         start_new_session=True,
     )
     try:
-        out, err = process.communicate(stdin, timeout * SLOW)
+        # What it started may keep the pipes, and is not bounded any more.
+        out, err = process.communicate(stdin, timeout * SLOW + 15)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 6)
+        sweep(process.pid)
         out, err = process.communicate()
-        raise AssertionError(
-            f"did not end within {timeout} s; {out}\n{err}"
-        ) from None
-    return Ended(process.returncode, out, err)
+    finally:
+        sweep(process.pid)
+    ended = Ended(process.returncode, out, err)
+    if time.monotonic() >= until:
+        raise AssertionError(f"did not end within {timeout} s; {ended}")
+    return ended
+
+
+def run_python(*arguments, env=None, executable=None, **options):
+    """Run this interpreter, or *executable*, with *arguments*.
+
+    Otherwise as run_command().
+    """
+    env = {**(env or {}), "PYTHONFAULTHANDLER": "1"}
+    return run_command(
+        executable or sys.executable, *arguments, env=env, **options
+    )
+
+
+def fork(function):
+    """Fork; the child calls *function* and ends.  Returns its pid.
+
+    The child ends with 0, or with 1 where *function* raised, and not later
+    than after half a minute.
+    """
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            signal.alarm(int(30 * SLOW))
+            function()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return pid
 
 
 def run_script(code, *arguments, patched=True, fails=False, **options):

@@ -3,10 +3,10 @@
 import platform
 import re
 import shutil
-import subprocess
 import sys
 
 import pytest
+from support import run_command
 
 # getppid() is where gdb stops: an interpreter that starts does not call it.
 PROGRAM = """
@@ -52,15 +52,12 @@ def test_gdb_shows_a_greenlet_to_its_first_frame(make, run):
         for word in ("-ex", line)
     ]
     program = PROGRAM.format(make=make, run=run)
-    said = subprocess.run(
-        ["gdb", "-nx", "-batch", *commands,
-         "--args", sys.executable, "-c", program],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+    ended = run_command(
+        "gdb", "-nx", "-batch", *commands,
+        "--args", sys.executable, "-c", program,
         timeout=60,
-    ).stdout
+    )
+    said = ended.out
     if "Breakpoint 1, " not in said:
         pytest.skip("gdb cannot run programs here")
     shown = said.partition("BACKTRACE\n")[2].partition("END\n")[0]
@@ -69,4 +66,4 @@ def test_gdb_shows_a_greenlet_to_its_first_frame(make, run):
     names = [name for _, name in frames]
     assert names[-3:] == ["glet_entry", "begin", "coroutine_start"]
     assert "_PyEval_EvalFrameDefault" in names
-    assert "Backtrace stopped" not in said
+    assert "Backtrace stopped" not in said + ended.err

@@ -3,7 +3,6 @@
 import gc
 import importlib.util
 import os
-import subprocess
 import sys
 import sysconfig
 import weakref
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 from celadon import greenlet_api
 from celadon.greenlet_api import GreenletExit, error, getcurrent, greenlet
+from support import run_command
 
 SOURCE = Path(__file__).with_name("capi_probe.c")
 
@@ -22,14 +22,14 @@ def probe(tmp_path_factory):
     folder = tmp_path_factory.mktemp("capi")
     target = folder / f"capi_probe{sysconfig.get_config_var('EXT_SUFFIX')}"
     compiler = os.getenv("CC", "cc").split()
-    subprocess.run(
-        [*compiler, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-shared",
-         "-fPIC", "-I", greenlet_api.get_include(),
-         "-isystem", sysconfig.get_path("include"),
-         "-isystem", sysconfig.get_path("platinclude"),
-         SOURCE, "-o", target],
-        check=True,
+    ended = run_command(
+        *compiler, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-shared",
+        "-fPIC", "-I", greenlet_api.get_include(),
+        "-isystem", sysconfig.get_path("include"),
+        "-isystem", sysconfig.get_path("platinclude"),
+        SOURCE, "-o", target, timeout=60,
     )  # fmt: skip
+    assert ended.code == 0, ended
     spec = importlib.util.spec_from_file_location("capi_probe", target)
     before = sys.modules.get("greenlet")
     sys.modules["greenlet"] = greenlet_api

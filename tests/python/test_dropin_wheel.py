@@ -1,8 +1,5 @@
 """The distribution celadon-dropin: what pip makes of it."""
 
-import os
-import subprocess
-import sys
 import venv
 import zipfile
 from importlib.util import find_spec
@@ -11,7 +8,7 @@ from pathlib import Path
 import celadon
 import pytest
 from celadon.greenlet_api import GREENLET_VERSION
-from support import run_python
+from support import run_command, run_python
 
 SITE = Path(celadon.__file__).parent.parent
 SOURCE = Path(__file__).resolve().parents[2] / "python" / "dropin"
@@ -62,14 +59,13 @@ class Environment:
 
     def pip(self, *arguments):
         """Run pip on this environment; return how it ended."""
-        env = os.environ | {
+        env = {
             "PYTHONPATH": "", "CELADON_DROPIN": "",
             "PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         }  # fmt: skip
-        return subprocess.run(
-            [sys.executable, "-m", "pip", "--python", self.python,
-             *arguments],
-            env=env, capture_output=True, text=True, timeout=120,
+        return run_python(
+            "-m", "pip", "--python", self.python, *arguments,
+            env=env, timeout=120,
         )  # fmt: skip
 
 
@@ -79,7 +75,7 @@ def installed(built, tmp_path):
     here = Environment(tmp_path / "env")
     (here.site / "celadon.pth").write_text(f"{SITE}\n")
     ended = here.pip("install", "--no-deps", str(built[1]))
-    assert ended.returncode == 0, ended
+    assert ended.code == 0, ended
     info = here.site / "user-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(USER)
@@ -88,7 +84,7 @@ def installed(built, tmp_path):
 
 def test_a_source_distribution_builds_the_same_wheel(built, tmp_path):
     sdist, wheel = built
-    subprocess.run(["tar", "xzf", sdist, "-C", tmp_path], check=True)
+    assert run_command("tar", "xzf", sdist, "-C", tmp_path).code == 0
     (source,) = tmp_path.iterdir()
     (tmp_path / "again").mkdir()
     again = build(source, tmp_path / "again")
@@ -135,8 +131,8 @@ def test_others_find_what_they_require(installed):
         assert ended.code == 0, ended
     ended = installed.pip("check")
     if (SITE / f"celadon-{celadon.__version__}.dist-info").exists():
-        assert ended.returncode == 0, ended
-    assert "greenlet" not in ended.stdout
+        assert ended.code == 0, ended
+    assert "greenlet" not in ended.out
 
 
 @needs_pip
@@ -152,15 +148,15 @@ def test_the_real_one_is_not_put_over_it(installed, tmp_path):
         file.writestr(f"{info}/RECORD", "")
     for command in [("install", str(wheel)), ("uninstall", "-y", "greenlet")]:
         ended = installed.pip(*command)
-        assert ended.returncode != 0
-        assert "celadon-dropin" in ended.stderr
+        assert ended.code != 0
+        assert "celadon-dropin" in ended.err
     assert installed.run("import greenlet; greenlet.CELADON").code == 0
 
 
 @needs_pip
 def test_uninstalling_leaves_nothing(installed):
     ended = installed.pip("uninstall", "-y", "celadon-dropin")
-    assert ended.returncode == 0, ended
+    assert ended.code == 0, ended
     assert not list(installed.site.glob("*greenlet*"))
 
 

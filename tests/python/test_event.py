@@ -12,6 +12,7 @@ import pytest
 
 from celadon import Timeout, get_hub, getcurrent, sleep, spawn
 from celadon.event import Event
+from support import fork
 
 
 class Errors:
@@ -360,17 +361,15 @@ def test_a_child_process():
     greenlet = spawn(lambda: log.append(event.wait()))
     _thread.start_new_thread(event.wait, ())
     sleep(0.02)
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            event._at_fork_reinit()
-            event.rawlink(lambda source: log.append("linked"))
-            event.set()
-            greenlet.join(timeout=5)
-            code = 0 if log == [True, "linked"] else 2
-        finally:
-            os._exit(code)
+
+    def child():
+        event._at_fork_reinit()
+        event.rawlink(lambda source: log.append("linked"))
+        event.set()
+        greenlet.join()
+        assert log == [True, "linked"]
+
+    pid = fork(child)
     event.set()
     greenlet.get()
     assert os.waitpid(pid, 0)[1] == 0

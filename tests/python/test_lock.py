@@ -13,6 +13,7 @@ from celadon import GreenletExit, get_hub, sleep, spawn
 from celadon._core import lock as Lock
 from celadon.event import Event
 from celadon.lock import RLock
+from support import fork
 
 BOTH = pytest.mark.parametrize("make", [Lock, RLock])
 
@@ -291,18 +292,14 @@ def test_a_child_process(make):
     waiting = spawn(lock.acquire)
     sleep(0.02)
     assert lock.locked()
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            lock._at_fork_reinit()
-            code = 2
-            if waiting.get(timeout=5):
-                lock._at_fork_reinit()
-                code = 0 if lock.acquire(timeout=1) else 3
-        finally:
-            os._exit(code)
-    assert os.waitpid(pid, 0)[1] == 0
+
+    def child():
+        lock._at_fork_reinit()
+        assert waiting.get()
+        lock._at_fork_reinit()
+        assert lock.acquire()
+
+    assert os.waitpid(fork(child), 0)[1] == 0
     lock._at_fork_reinit()
     # A thread that stayed would be company for later tests: no LoopExit.
     while not ended:

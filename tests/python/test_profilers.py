@@ -11,7 +11,10 @@ pytestmark = pytest.mark.skipif(
     sys.version_info < (3, 15), reason="the sampling profiler is of 3.15"
 )
 
+# It ends by itself, should the test be killed.
 PROGRAM = """
+import signal
+signal.alarm(60)
 from celadon.greenlet import getcurrent, greenlet
 
 def a_leaf():

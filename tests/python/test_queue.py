@@ -25,6 +25,7 @@ from celadon.queue import (
     ShutDown,
     SimpleQueue,
 )
+from support import fork
 
 KINDS = [SimpleQueue, Queue, LifoQueue, PriorityQueue]
 ALL = pytest.mark.parametrize("make", KINDS)
@@ -496,14 +497,12 @@ def test_a_child_process():
     _thread.start_new_thread(queue.get, ())
     getter = spawn(queue.get)
     sleep(0.02)
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            queue.put("x")
-            code = 0 if getter.get(timeout=5) == "x" else 2
-        finally:
-            os._exit(code)
+
+    def child():
+        queue.put("x")
+        assert getter.get() == "x"
+
+    pid = fork(child)
     queue.put(1)
     queue.put(2)
     getter.get()

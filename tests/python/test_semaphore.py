@@ -13,6 +13,7 @@ import pytest
 from celadon import Timeout, sleep, spawn
 from celadon.event import Event
 from celadon.lock import BoundedSemaphore, DummySemaphore, Semaphore
+from support import fork
 
 
 def test_counting():
@@ -293,15 +294,13 @@ def test_a_child_process():
     _thread.start_new_thread(semaphore.acquire, ())
     greenlet = spawn(semaphore.acquire)
     sleep(0.02)
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            # The thread waits longer, but is not in this process.
-            semaphore.release()
-            code = 0 if greenlet.get(timeout=5) is True else 2
-        finally:
-            os._exit(code)
+
+    def child():
+        # The thread waits longer, but is not in this process.
+        semaphore.release()
+        assert greenlet.get() is True
+
+    pid = fork(child)
     semaphore.release()
     semaphore.release()
     greenlet.get()

@@ -8,7 +8,7 @@ import sys
 import textwrap
 
 import pytest
-from support import SLOW
+from support import bounded, run_command, sweep
 
 
 @pytest.fixture
@@ -16,27 +16,26 @@ def count(tmp_path):
     """Return a function that runs a program and counts its calls."""
     if shutil.which("strace") is None:
         pytest.skip("strace is missing")
-    works = subprocess.run(
-        ["strace", "-o", "/dev/null", "true"], capture_output=True
-    )
-    if works.returncode != 0:
+    if run_command("strace", "-o", "/dev/null", "true").code != 0:
         pytest.skip("tracing is not allowed here")
     runs = iter(range(100))
 
     def run(code, *arguments, client=None):
         path = tmp_path / f"calls-{next(runs)}"
         process = subprocess.Popen(
-            ["strace", "-f", "-c", "-o", str(path), sys.executable, "-c",
-             textwrap.dedent(code), *map(str, arguments)],
+            [*bounded(40), "strace", "-f", "-c", "-o", str(path),
+             sys.executable, "-c", textwrap.dedent(code),
+             *map(str, arguments)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, bufsize=1,
-        )
+            start_new_session=True,
+        )  # fmt: skip
         try:
             if client is not None:
                 client(process)
-            _, err = process.communicate(timeout=60 * SLOW)
+            _, err = process.communicate()
         finally:
-            process.kill()
+            sweep(process.pid)
         assert process.returncode == 0, err
         calls = {}
         for line in path.read_text().splitlines():

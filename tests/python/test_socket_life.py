@@ -12,7 +12,7 @@ import warnings
 import pytest
 from celadon import socket
 from celadon._core import getcurrent, sleep, spawn
-from support import FREE_THREADED
+from support import FREE_THREADED, fork
 from test_socket import connected, listening, pair  # noqa: F401
 
 
@@ -198,16 +198,13 @@ def test_a_child_uses_and_closes_its_copies():
         conn, _ = listener.accept()
         reader = spawn(client.recv, 100)
         sleep(0.01)
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                listener.close()
-                conn.sendall(b"from the child")
-                conn.close()
-                code = 0
-            finally:
-                os._exit(code)
+
+        def child():
+            listener.close()
+            conn.sendall(b"from the child")
+            conn.close()
+
+        pid = fork(child)
         assert reader.get() == b"from the child"
         _, status = os.waitpid(pid, 0)
         assert status == 0

@@ -1,10 +1,9 @@
 """TLS between threads of a patched process."""
 
 import shutil
-import subprocess
 
 import pytest
-from support import check_script
+from support import check_script, run_command
 
 SETUP = """
 import socket, ssl, threading, time
@@ -38,12 +37,12 @@ def run(tmp_path_factory):
         pytest.skip("openssl, which makes the certificate, is missing")
     folder = tmp_path_factory.mktemp("tls")
     cert, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
-         "-keyout", key, "-out", cert, "-subj", "/CN=localhost",
-         "-days", "2", "-addext", "subjectAltName=DNS:localhost"],
-        check=True, capture_output=True,
+    ended = run_command(
+        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+        "-keyout", key, "-out", cert, "-subj", "/CN=localhost",
+        "-days", "2", "-addext", "subjectAltName=DNS:localhost",
     )  # fmt: skip
+    assert ended.code == 0, ended
     head = f"CERT, KEY = {str(cert)!r}, {str(key)!r}\n" + SETUP
 
     def check(code, expected, early=False, **options):
