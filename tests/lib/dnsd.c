@@ -34,7 +34,8 @@ enum {
     NXDOMAIN = 3,
     REFUSED = 5,
     TTL = 300,
-    HEAD = 12 /* bytes of a message's header */
+    HEAD = 12,  /* bytes of a message's header */
+    MOST = 2048 /* questions between two marks */
 };
 
 /* A message being made of the question it answers. */
@@ -46,10 +47,19 @@ struct reply {
     int type;       /* of the question */
     char name[256]; /* of the question */
     char label[64]; /* its first label */
-    bool by_tcp;
+    in_port_t port; /* of who asks; 0: by TCP */
+    bool is_new;    /* it was not asked since the last mark */
+};
+
+/* Questions since the last mark.  By UDP a process that asks has one port. */
+struct asked {
+    char name[256];
+    int type;
+    in_port_t port;
 };
 
 static struct dnsd_seen *seen;
+static struct sockaddr_in server;
 
 static void
 put16(struct reply *reply, unsigned n)
@@ -137,7 +147,7 @@ is(const struct reply *reply, const char *label)
 static void
 put_big(struct reply *reply)
 {
-    if (!reply->by_tcp) {
+    if (reply->port != 0) {
         reply->bytes[2] |= 2; /* truncated */
         return;
     }
@@ -206,7 +216,8 @@ put_records(struct reply *reply)
         put_big(reply);
     }
     else if (is(reply, "once")) {
-        put_a(reply, HEAD, 0x0a020000U + ++once, 1);
+        once += reply->is_new;
+        put_a(reply, HEAD, 0x0a020000U + once, 1);
     }
     else if (label[0] == 'n' && label[1] >= '0' && label[1] <= '9') {
         uint32_t n = (uint32_t)strtoul(label + 1, NULL, 10);
@@ -246,17 +257,46 @@ read_question(struct reply *reply, size_t len)
     return true;
 }
 
+/* Whether nobody asked that since the last mark; NULL is a mark. */
+static bool
+is_new(const struct reply *reply)
+{
+    static struct asked asked[MOST];
+    static size_t nasked;
+
+    if (reply == NULL) {
+        nasked = 0;
+        return true;
+    }
+    for (size_t i = 0; i < nasked; i++) {
+        if (asked[i].type == reply->type && asked[i].port == reply->port &&
+            strcasecmp(asked[i].name, reply->name) == 0) {
+            return false;
+        }
+    }
+    if (nasked < MOST) {
+        asked[nasked].type = reply->type;
+        asked[nasked].port = reply->port;
+        memcpy(asked[nasked].name, reply->name, sizeof(reply->name));
+        nasked++;
+    }
+    return true;
+}
+
 /* Make the question of `len` bytes its answer.  False: there is none. */
 static bool
-answer(struct reply *reply, size_t len, bool by_tcp)
+answer(struct reply *reply, size_t len, in_port_t port)
 {
     reply->nanswers = 0;
     reply->nauthorities = 0;
-    reply->by_tcp = by_tcp;
+    reply->port = port;
     if (len < HEAD || !read_question(reply, len)) {
         return false;
     }
-    (void)atomic_fetch_add(by_tcp ? &seen->tcp : &seen->udp, 1);
+    reply->is_new = is_new(reply);
+    if (reply->is_new) {
+        (void)atomic_fetch_add(port == 0 ? &seen->tcp : &seen->udp, 1);
+    }
     if (is(reply, "silent")) {
         (void)atomic_fetch_add(&seen->silent, 1);
         return false;
@@ -284,12 +324,19 @@ static void
 serve_udp(int fd)
 {
     struct reply reply;
-    struct sockaddr_storage from;
+    struct sockaddr_in from;
     socklen_t len = sizeof(from);
     ssize_t n = recvfrom(fd, reply.bytes, 512, 0, (struct sockaddr *)&from,
                          &len);
+    unsigned mark = atomic_load(&seen->marks) + 1;
 
-    if (n > 0 && answer(&reply, (size_t)n, false)) {
+    if (n == sizeof(mark)) {
+        if (memcmp(reply.bytes, &mark, sizeof(mark)) == 0) {
+            (void)is_new(NULL);
+            atomic_store(&seen->marks, mark);
+        }
+    }
+    else if (n > 0 && answer(&reply, (size_t)n, from.sin_port)) {
         (void)sendto(fd, reply.bytes, reply.len, 0, (struct sockaddr *)&from,
                      len);
     }
@@ -307,7 +354,7 @@ serve_tcp(int listener)
         size_t len = (size_t)(head[0] << 8 | head[1]);
         if (len <= 512 &&
             recv(fd, reply.bytes, len, MSG_WAITALL) == (ssize_t)len &&
-            answer(&reply, len, true)) {
+            answer(&reply, len, 0)) {
             head[0] = (unsigned char)(reply.len >> 8);
             head[1] = (unsigned char)reply.len;
             (void)send(fd, head, 2, MSG_NOSIGNAL | MSG_MORE);
@@ -340,17 +387,16 @@ serve(int udp, int tcp)
 const struct dnsd_seen *
 dnsd_start(void)
 {
-    struct sockaddr_in in;
     const int room = 4 << 20;
     char text[32];
-    int tcp = tcp_listener(&in);
+    int tcp = tcp_listener(&server);
     int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
     /* Somebody may have a datagram socket at the listener's port. */
-    while (bind(udp, (struct sockaddr *)&in, sizeof(in)) < 0) {
+    while (bind(udp, (struct sockaddr *)&server, sizeof(server)) < 0) {
         CHECK_EQ(errno, EADDRINUSE);
         (void)close(tcp);
-        tcp = tcp_listener(&in);
+        tcp = tcp_listener(&server);
     }
     CHECK_EQ(fcntl(tcp, F_SETFL, 0), 0);
     (void)setsockopt(udp, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
@@ -364,8 +410,25 @@ dnsd_start(void)
     }
     (void)close(udp);
     (void)close(tcp);
-    (void)snprintf(text, sizeof(text), "127.0.0.1:%d", ntohs(in.sin_port));
+    (void)snprintf(text, sizeof(text), "127.0.0.1:%d", ntohs(server.sin_port));
     CHECK_EQ(setenv("CELADON_DNS", text, 1), 0);
     CHECK_EQ(setenv("LOCALDOMAIN", "", 1), 0);
     return seen;
+}
+
+void
+dnsd_mark(void)
+{
+    unsigned mark = atomic_load(&seen->marks) + 1;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    /* Behind all that was asked before: one thread's datagrams are in order.
+       Of one that comes twice the second is none. */
+    while (atomic_load(&seen->marks) < mark) {
+        CHECK_EQ(sendto(fd, &mark, sizeof(mark), 0,
+                        (const struct sockaddr *)&server, sizeof(server)),
+                 sizeof(mark));
+        sleep_ms(1);
+    }
+    CHECK_EQ(close(fd), 0);
 }

@@ -28,11 +28,13 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* What the server has seen, in memory shared with it. */
+/* What the server has seen, in memory shared with it.  What is asked over
+   again, since no answer came in time, does not count: see dnsd_mark(). */
 struct dnsd_seen {
     atomic_uint udp;    /* questions by UDP */
     atomic_uint tcp;    /* and by TCP */
     atomic_uint silent; /* and those left without an answer */
+    atomic_uint marks;  /* calls of dnsd_mark() that it has obeyed */
 };
 
 /*
@@ -41,5 +43,11 @@ struct dnsd_seen {
  * cel_run().
  */
 const struct dnsd_seen *dnsd_start(void);
+
+/*
+ * From here on a question counts that was asked before.  On a busy machine
+ * whoever asks may ask again before an answer comes, as often as it likes.
+ */
+void dnsd_mark(void);
 
 #endif
