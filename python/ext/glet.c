@@ -431,8 +431,9 @@ glet_arm(struct hub *hub, struct glet *glet)
     if (glet->held) {
         return 0;
     }
-    int err = cel__coro_init(&glet->coro, hub->worker, glet_entry,
-                             glet_release);
+    cel__coro_number(&glet->coro, hub->worker);
+    int err = cel__coro_init(&glet->coro, hub->worker, &hub->worker->stacks,
+                             glet_entry, glet_release);
     if (err < 0) {
         PyErr_NoMemory();
         return -1;

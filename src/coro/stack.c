@@ -81,7 +81,7 @@ struct cel__stackslab {
 /* A stack in the pool, at its very top. */
 struct link {
     char *next; /* top of the next stack */
-    void *unused;
+    char *low;  /* of this one */
 };
 
 static size_t
@@ -137,21 +137,6 @@ top_of(const struct cel__stackpool *pool, char *piece, unsigned index)
     return edge - TAIL_SHARE - colour;
 }
 
-/* The stack whose top is `top`. */
-static struct cel__stack
-stack_of(const struct cel__stackpool *pool, char *top)
-{
-    /* Up to the next page; pages are powers of two, and dividing is slow. */
-    char *edge = top + (-(uintptr_t)top & (pool->page - 1));
-    struct cel__stack stack = {
-        .low = edge - pool->size + pool->guard,
-        .top = top,
-        .end = pool->tail == 0 ? top : edge + pool->tail,
-    };
-
-    return stack;
-}
-
 /* Map `count` pieces; NULL where that is too much. */
 static struct cel__stackslab *
 map_slab(const struct cel__stackpool *pool, unsigned count)
@@ -199,6 +184,7 @@ grow(struct cel__stackpool *pool)
     slab->next_fresh = pool->fresh;
     pool->fresh = slab;
     pool->nfresh += slab->count;
+    pool->nspare += slab->count;
     pool->nmade += slab->count;
     return 0;
 }
@@ -206,21 +192,21 @@ grow(struct cel__stackpool *pool)
 int
 cel__stackpool_reserve(struct cel__stackpool *pool)
 {
-    if (cel__unlikely(pool->nfree + pool->nfresh == pool->nreserved)) {
+    if (cel__unlikely(pool->nspare == 0)) {
         int err = grow(pool);
         if (err < 0) {
             return err;
         }
     }
-    pool->nreserved++;
+    pool->nspare--;
     return 0;
 }
 
 void
 cel__stackpool_release(struct cel__stackpool *pool)
 {
-    cel__assert(pool->nreserved > 0);
-    pool->nreserved--;
+    cel__assert(pool->nspare < pool->nfree + pool->nfresh);
+    pool->nspare++;
 }
 
 /* Guard `piece` of `slab`; say so, once, when that is no longer possible. */
@@ -253,7 +239,9 @@ take_fresh(struct cel__stackpool *pool, struct cel__stack *stack)
     }
     pool->nfresh--;
     guard(pool, slab, piece);
-    *stack = stack_of(pool, top_of(pool, piece, index));
+    stack->low = piece + pool->guard;
+    stack->top = top_of(pool, piece, index);
+    stack->end = piece + stride(pool);
     slab->valgrind[index] = cel__valgrind_register(stack->low, stack->top);
     return stack->top;
 }
@@ -261,15 +249,17 @@ take_fresh(struct cel__stackpool *pool, struct cel__stack *stack)
 char *
 cel__stackpool_take(struct cel__stackpool *pool, struct cel__stack *stack)
 {
-    cel__assert(pool->nreserved > 0);
-    pool->nreserved--;
+    cel__assert(pool->nspare < pool->nfree + pool->nfresh);
     char *top = pool->free;
     if (cel__unlikely(top == NULL)) {
         return take_fresh(pool, stack);
     }
-    pool->free = ((struct link *)(void *)top - 1)->next;
+    const struct link *link = (struct link *)(void *)top - 1;
+    pool->free = link->next;
     pool->nfree--;
-    *stack = stack_of(pool, top);
+    stack->low = link->low;
+    stack->top = top;
+    stack->end = link->low + stride(pool) - pool->guard;
     return top;
 }
 
@@ -358,9 +348,12 @@ cel__stackpool_give(struct cel__stackpool *pool,
     if (CEL__HARD) {
         poison(pool, stack);
     }
-    ((struct link *)(void *)top - 1)->next = pool->free;
+    struct link *link = (struct link *)(void *)top - 1;
+    link->next = pool->free;
+    link->low = stack->low;
     pool->free = top;
     pool->nfree++;
+    pool->nspare++;
 }
 
 void

@@ -33,25 +33,26 @@
 struct cel__stack {
     char *low; /* lowest usable byte, the guard lies below; NULL: none */
     char *top; /* where the C stack begins; 16-aligned */
-    char *end; /* end of the tail; top where there is no tail */
+    char *end; /* end of the tail, or of the page where there is no tail */
 };
 
 struct cel__stackslab;
 
 /*
- * Invariants: nfree + nfresh >= nreserved; a stack given back lies in `free`
- * with the struct link that continues the list just below its top.
+ * Invariants: nspare == nfree + nfresh - those promised; a stack given back
+ * lies in `free` with the struct link that continues the list just below its
+ * top.
  */
 struct cel__stackpool {
-    size_t size;      /* bytes of C stack, guard included */
-    size_t tail;      /* bytes above it */
-    size_t page;      /* bytes of a page of memory */
-    size_t guard;     /* bytes of a guard */
-    char *free;       /* top of the stack given back last; NULL: none */
-    size_t nfree;     /* length of `free` */
-    size_t nfresh;    /* stacks mapped and never used */
-    size_t nreserved; /* reserved and not yet taken */
-    size_t nmade;     /* stacks mapped in all */
+    size_t size;   /* bytes of C stack, guard included */
+    size_t tail;   /* bytes above it */
+    size_t page;   /* bytes of a page of memory */
+    size_t guard;  /* bytes of a guard */
+    char *free;    /* top of the stack given back last; NULL: none */
+    size_t nfree;  /* length of `free` */
+    size_t nfresh; /* stacks mapped and never used */
+    size_t nspare; /* stacks that are not promised */
+    size_t nmade;  /* stacks mapped in all */
     struct cel__stackslab *slabs; /* all mappings, the newest first */
     struct cel__stackslab *fresh; /* those with never used stacks */
     unsigned ngiven; /* those who came back, to look at every so many-th */

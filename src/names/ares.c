@@ -528,10 +528,9 @@ call_service(struct resolver *self)
     if (coro == NULL) {
         return -ENOMEM;
     }
-    coro->coro.pool = &self->stacks;
     coro->coro.name = "resolver";
     coro->arg = self;
-    int err = cel__run_make(run, coro, serve, end_service);
+    int err = cel__run_make(run, coro, &self->stacks, serve, end_service);
     if (err < 0) {
         cel__slab_give(&run->coros, coro);
         return err;

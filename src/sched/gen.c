@@ -74,7 +74,7 @@ cel_gen_open(cel_gen **out, void (*fn)(cel_gen *gen, void *arg), void *arg)
         return -ENOMEM;
     }
     gen->coro.is_gen = true;
-    int err = cel__run_make(run, &gen->coro, entry, end);
+    int err = cel__run_make(run, &gen->coro, &run->worker->stacks, entry, end);
     if (err < 0) {
         cel__slab_give(&run->gens, gen);
         return err;

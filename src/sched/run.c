@@ -205,10 +205,11 @@ wake_joiners(struct cel_coro *coro, struct cel__worker *home)
 {
     /* Release: pairs with cel__run_ended(). */
     atomic_store_explicit(&coro->ended, true, memory_order_release);
-    while (!cel__list_empty(&coro->joiners)) {
-        struct cel__wait *wait = cel__container(coro->joiners.next,
-                                                struct cel__wait, link);
-        cel__list_remove(&wait->link);
+    struct cel__link *link = coro->joiners.next;
+    /* They do not look at the list any more, nor does anybody. */
+    while (link != &coro->joiners) {
+        struct cel__wait *wait = cel__container(link, struct cel__wait, link);
+        link = link->next;
         if (cel__unlikely(wait->coro == NULL)) {
             cel__join_answer(wait);
         }
@@ -232,7 +233,7 @@ last_arrived(struct cel__message *message)
 
 /* `coro`, the current one, ends, and its home is elsewhere.  Without a handle
    there is nobody to tell. */
-static void
+__attribute__((noinline)) static void
 tell_home(struct cel_coro *coro)
 {
     if (coro->handle) {
@@ -242,11 +243,11 @@ tell_home(struct cel_coro *coro)
     }
 }
 
-/* The stack of `coro`, whose home is elsewhere, is free; or what was still on
-   its way to it has come. */
-__attribute__((noinline)) static void
-release_away(struct cel_coro *coro)
+void
+cel__run_release_away(struct cel__coro *begun)
 {
+    struct cel_coro *coro = (struct cel_coro *)begun;
+
     if (!coro->unstacked) {
         coro->unstacked = true;
         if (coro->told && !is_through(coro)) {
@@ -266,14 +267,7 @@ release_away(struct cel_coro *coro)
 void
 cel__run_release(struct cel__coro *coro)
 {
-    struct cel_coro *self = (struct cel_coro *)coro;
-
-    if (cel__unlikely(self->home != coro->worker->run)) {
-        release_away(self);
-    }
-    else {
-        unref(self);
-    }
+    unref((struct cel_coro *)coro);
 }
 
 /* What is set in every coroutine of `run`, wherever it is to begin. */
@@ -281,6 +275,7 @@ CEL__HOT void
 fill(struct cel__run *run, struct cel_coro *coro,
      struct cel__coro *(*end)(struct cel_coro *))
 {
+    cel__coro_number(&coro->coro, run->worker);
     cel__list_init(&coro->joiners);
     coro->refs = 1;
     coro->end = end;
@@ -289,12 +284,14 @@ fill(struct cel__run *run, struct cel_coro *coro,
 
 int
 cel__run_make(struct cel__run *run, struct cel_coro *coro,
+              struct cel__stackpool *pool,
               struct cel__coro *(*entry)(struct cel__coro *),
               struct cel__coro *(*end)(struct cel_coro *))
 {
     fill(run, coro, end);
     coro->coro.cancelled = run->ending;
-    return cel__coro_init(&coro->coro, run->worker, entry, cel__run_release);
+    return cel__coro_init(&coro->coro, run->worker, pool, entry,
+                          cel__run_release);
 }
 
 /* Zero `size` bytes of `coro` from `begin` on: so few that no call is made. */
@@ -306,10 +303,10 @@ static inline void
 clean(struct cel_coro *coro)
 {
     CLEAN(coro, offsetof(struct cel__coro, state),
-          offsetof(struct cel__coro, entry) -
+          offsetof(struct cel__coro, bound) -
               offsetof(struct cel__coro, state));
-    CLEAN(coro, offsetof(struct cel__coro, id),
-          sizeof(struct cel__coro) - offsetof(struct cel__coro, id));
+    CLEAN(coro, offsetof(struct cel__coro, name),
+          sizeof(struct cel__coro) - offsetof(struct cel__coro, name));
     CLEAN(coro, offsetof(struct cel_coro, nasked),
           offsetof(struct cel_coro, fn) - offsetof(struct cel_coro, nasked));
 }
@@ -325,7 +322,7 @@ cel__run_new(struct cel__run *run,
         return NULL;
     }
     clean(coro);
-    if (cel__run_make(run, coro, entry, end) < 0) {
+    if (cel__run_make(run, coro, &run->worker->stacks, entry, end) < 0) {
         cel__slab_give(&run->coros, coro);
         return NULL;
     }
@@ -344,7 +341,6 @@ cel__run_new_elsewhere(struct cel__run *run,
     }
     clean(coro);
     fill(run, coro, end);
-    coro->coro.id = cel__coro_next_id(run->worker);
     coro->coro.worker = NULL;
     coro->coro.entry = entry;
     return coro;

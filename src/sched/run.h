@@ -123,18 +123,21 @@ void cel__run_close(struct cel__run *run);
 struct cel__run *cel__run_current(void);
 
 /*
- * Set up `coro`, zeroed and of a slab of `run`, with one reference, its
- * stack's, and without starting it.  It calls `entry`, which returns what
- * cel__run_leave() does; that calls `end`, which ends with cel__run_end(), or
- * where that is NULL just this.
+ * Set up `coro`, zeroed and of a slab of `run`, with one reference, that of
+ * its stack, which is of `pool`, and without starting it.  It calls `entry`,
+ * which returns what cel__run_leave() does; that calls `end`, which ends with
+ * cel__run_end(), or where that is NULL just this.
  * Returns 0 or -ENOMEM; on error nothing is held.
  */
 int cel__run_make(struct cel__run *run, struct cel_coro *coro,
+                  struct cel__stackpool *pool,
                   struct cel__coro *(*entry)(struct cel__coro *),
                   struct cel__coro *(*end)(struct cel_coro *));
 
-/* cel_coro.coro.release. */
+/* cel_coro.coro.release: the stack of `coro` is free; or what was still on
+   its way to it has come.  At its home, and elsewhere. */
 void cel__run_release(struct cel__coro *coro);
+void cel__run_release_away(struct cel__coro *coro);
 
 /* As cel__run_make(), of a block taken from the slab of `run`; NULL where
    memory is short. */

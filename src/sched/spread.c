@@ -196,7 +196,8 @@ begin(struct cel__run *run, struct cel_coro *self)
     struct cel__worker *worker = run->worker;
     bool home = self->home == run;
 
-    int err = cel__coro_init(coro, worker, coro->entry, cel__run_release);
+    int err = cel__coro_init(coro, worker, &worker->stacks, coro->entry,
+                             home ? cel__run_release : cel__run_release_away);
     if (err < 0) {
         return err;
     }

@@ -318,7 +318,8 @@ birth_arrived(struct cel__message *message)
     struct cel__worker *worker = coro->worker;
     struct cel__run *run = worker->run;
 
-    int err = cel__coro_init(coro, worker, coro->entry, cel__run_release);
+    int err = cel__coro_init(coro, worker, &worker->stacks, coro->entry,
+                             cel__run_release_away);
     if (err < 0) {
         /* Memory is short: again after the next turn.  Whoever ends leaves a
            place in the queue and a stack. */

@@ -66,7 +66,7 @@ cel__worker(void)
 static atomic_uint_fast64_t next_id_block;
 
 uint64_t
-cel__coro_next_id(struct cel__worker *worker)
+cel__worker_next_id(struct cel__worker *worker)
 {
     if (cel__unlikely(worker->last_id % ID_BLOCK == 0)) {
         worker->last_id = ID_BLOCK *
@@ -76,27 +76,15 @@ cel__coro_next_id(struct cel__worker *worker)
     return ++worker->last_id;
 }
 
-/* What `coro`, of `worker`, was not given before. */
+/* `coro`, which is numbered, is of `worker` from now on. */
 CEL__HOT void
-complete(struct cel__worker *worker, struct cel__coro *coro)
+enlist(struct cel__worker *worker, struct cel__coro *coro,
+       struct cel__stackpool *pool)
 {
-    if (coro->pool == NULL) {
-        coro->pool = &worker->stacks;
-    }
-    if (cel__likely(coro->id == 0)) {
-        coro->id = cel__coro_next_id(worker);
-    }
-    if (cel__likely(coro->bound == 0)) {
-        coro->bound = CEL_FOREVER;
-    }
+    coro->pool = pool;
     /* Where it was made elsewhere or spread others may look at this by now.
        Relaxed: see begin() in spread.c. */
     __atomic_store_n(&coro->worker, worker, __ATOMIC_RELAXED);
-}
-
-CEL__HOT void
-enlist(struct cel__worker *worker, struct cel__coro *coro)
-{
     cel__list_append(&worker->all, &coro->all);
     cel__worker_count(worker, 1);
     worker->nstarted++;
@@ -151,8 +139,8 @@ cel__worker_open(struct cel__worker **out,
     worker->root.started = true;
     worker->root.name = "root";
     cel__sanitize_root(&worker->root.sanitize);
-    complete(worker, &worker->root);
-    enlist(worker, &worker->root);
+    cel__coro_number(&worker->root, worker);
+    enlist(worker, &worker->root, &worker->stacks);
     worker->current = &worker->root;
     this_worker = worker;
     cel__latch_opened(worker);
@@ -278,11 +266,10 @@ cel__worker_find_annex(const struct cel__worker *worker,
 
 int
 cel__coro_init(struct cel__coro *coro, struct cel__worker *worker,
+               struct cel__stackpool *pool,
                struct cel__coro *(*entry)(struct cel__coro *),
                void (*release)(struct cel__coro *))
 {
-    struct cel__stackpool *pool = coro->pool != NULL ? coro->pool
-                                                     : &worker->stacks;
     int err = cel__ring_reserve(&worker->ready);
     if (err < 0) {
         return err;
@@ -292,12 +279,11 @@ cel__coro_init(struct cel__coro *coro, struct cel__worker *worker,
         cel__ring_release(&worker->ready);
         return err;
     }
-    /* Not before: one that was spread may yet begin at another worker. */
-    complete(worker, coro);
     coro->state = CEL__NEW;
     coro->entry = entry;
     coro->release = release;
-    enlist(worker, coro);
+    /* Not before: one that was spread may yet begin at another worker. */
+    enlist(worker, coro, pool);
     return 0;
 }
 

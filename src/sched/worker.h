@@ -213,17 +213,21 @@ struct cel__annex *cel__worker_find_annex(const struct cel__worker *worker,
                                           void (*close)(struct cel__annex *));
 
 /*
- * Set up `coro`, zeroed memory of the embedder's, as a new coroutine of
- * `worker`; it may have its pool, bound and number already.  `entry` runs
- * when it is first resumed or woken.  When it returns, the coroutine has ended
+ * Set up `coro`, zeroed and then numbered memory of the embedder's, as a new
+ * coroutine of `worker`, whose stack is of `pool`.  `entry` runs when it is
+ * first resumed or woken.  When it returns, the coroutine has ended
  * and the one it names goes on (PARKED, READY or NEW, its park returns
  * CEL__RESUMED); with NULL, whoever is next.  `release` is called once it is
  * dead and its stack is free.
  * Returns 0 or -ENOMEM; on error nothing is held.
  */
 int cel__coro_init(struct cel__coro *coro, struct cel__worker *worker,
+                   struct cel__stackpool *pool,
                    struct cel__coro *(*entry)(struct cel__coro *),
                    void (*release)(struct cel__coro *));
+
+/* The number of the next coroutine that `worker` makes. */
+uint64_t cel__worker_next_id(struct cel__worker *worker);
 
 /* One coroutine more, or less, has not ended. */
 static inline void
@@ -235,8 +239,14 @@ cel__worker_count(struct cel__worker *worker, int change)
                           memory_order_relaxed);
 }
 
-/* A number for a coroutine that `worker`, the calling thread's, makes. */
-uint64_t cel__coro_next_id(struct cel__worker *worker);
+/* What `coro`, which `worker`, the calling thread's, makes, has wherever it
+   is to begin: a number, and no scope's deadline. */
+static inline void
+cel__coro_number(struct cel__coro *coro, struct cel__worker *worker)
+{
+    coro->id = cel__worker_next_id(worker);
+    coro->bound = CEL_FOREVER;
+}
 
 /* Undo cel__coro_init() of one that never ran and is in no queue. */
 void cel__coro_discard(struct cel__coro *coro);

@@ -454,6 +454,17 @@ exit_to_root(struct cel__coro *coro)
     return &coro->worker->root;
 }
 
+static void
+make(struct cel__coro *coro)
+{
+    struct cel__worker *worker = cel__worker();
+
+    cel__coro_number(coro, worker);
+    CHECK_EQ(
+        cel__coro_init(coro, worker, &worker->stacks, exit_to_root, release),
+        0);
+}
+
 static int
 embed(void *arg)
 {
@@ -462,8 +473,8 @@ embed(void *arg)
     struct cel__worker *worker = cel__worker();
 
     (void)arg;
-    CHECK_EQ(cel__coro_init(&one, worker, exit_to_root, release), 0);
-    CHECK_EQ(cel__coro_init(&two, worker, exit_to_root, release), 0);
+    make(&one);
+    make(&two);
     CHECK_EQ(worker->nalive, 3);
     CHECK_EQ(cel__resume(worker, &one), CEL__RESUMED);
     CHECK_EQ(one.state, CEL__DEAD);
@@ -489,7 +500,7 @@ exit_to_ready(void *arg)
     struct cel__worker *worker = cel__worker();
 
     (void)arg;
-    CHECK_EQ(cel__coro_init(&one, worker, exit_to_root, release), 0);
+    make(&one);
     cel__coro_start(&one);
     /* The root is in the run queue when it becomes the heir, and must leave
        it. */
