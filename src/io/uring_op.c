@@ -104,12 +104,17 @@ cel__uring_op_ended(struct cel__fd *entry, struct cel__op *op,
     if (cqe->res < 0) {
         return cqe->res != -EAGAIN && cqe->res != -EINTR;
     }
+    /* An edge that was heard of may be from after the call. */
+    uint8_t told = entry != NULL ? entry->ready & entry->edge : 0;
     bool ended = cel__op_moved(entry, op, op->asked, cqe->res);
     if (entry != NULL && cel__op_bit(op) == CEL__READABLE) {
         entry->ready &= (uint8_t)~CEL__READABLE;
         if ((cqe->flags & CEL__URING_CQE_NONEMPTY) != 0) {
             entry->ready |= CEL__READABLE;
         }
+    }
+    if (entry != NULL) {
+        entry->ready |= told;
     }
     return ended;
 }

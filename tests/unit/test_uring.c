@@ -717,6 +717,41 @@ TEST(where_another_loop_sleeps_a_poll_leaves_nothing)
     cel__loop_close(&loop);
 }
 
+TEST(an_edge_counts_though_an_older_completion_comes_after_it)
+{
+    static struct job jobs[NBUSY];
+    struct job first, look;
+    int fds[NBUSY][2], other[2];
+
+    open_loop();
+    struct cel__uring *state = loop.state;
+    owned_pair(other);
+    job_wait_poll(&loop, &first, other[0], CEL__READABLE);
+    for (int i = 0; i < NBUSY; i++) {
+        owned_pair(fds[i]);
+        job_wait_recv(&loop, &jobs[i], fds[i][0], 1);
+    }
+    struct job *last = &jobs[NBUSY - 1];
+    job_wait_poll(&loop, &look, last->op.fd, CEL__READABLE);
+    settle(&loop);
+    put(other[1], "x");
+    for (int i = 0; i < NBUSY; i++) {
+        put(fds[i][1], "x");
+        (void)cel__uring_ring_enter(&state->ring, 0, 0);
+    }
+    /* All of those are completed.  This one an event will tell of. */
+    put(fds[NBUSY - 1][1], "y");
+    CHECK_EQ(cel__loop_poll(&loop, 0), 0);
+    CHECK_EQ(look.ndone, 1);
+    CHECK_EQ(last->ndone, 0);
+    job_finish(&loop, last);
+    job_init(&look, CEL__OP_POLL, last->op.fd);
+    look.op.events = CEL__READABLE;
+    look.op.tried = true;
+    CHECK_EQ(cel__loop_submit(&loop, &look.op), 1);
+    cel__loop_close(&loop);
+}
+
 TEST(a_child_posts_again_and_the_parent_goes_on)
 {
     struct job job;
