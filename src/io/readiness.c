@@ -43,6 +43,16 @@ cel__readiness_queue(const struct cel__op *op)
                                     : cel__fd_queue_of(cel__op_bit(op));
 }
 
+/* Whether a wait for the readiness of what is registered is to ask poll(2). */
+static bool
+must_look(const struct cel__fd *entry, const struct cel__op *op)
+{
+    /* A clear bit of an exact one can be believed: what has come since is an
+       edge yet to be told of. */
+    return (entry->edge & entry->ready & op->events) != 0 ||
+           !(op->tried || (entry->exact && op->events == CEL__READABLE));
+}
+
 /* Whether `op`, just submitted, is worth a system call. */
 static bool
 try_first(const struct cel__fd *entry, const struct cel__op *op)
@@ -51,8 +61,7 @@ try_first(const struct cel__fd *entry, const struct cel__op *op)
 
     switch (op->code) {
     case CEL__OP_POLL:
-        return entry != NULL && entry->edge != 0 &&
-               (!op->tried || (entry->edge & entry->ready & op->events) != 0);
+        return entry != NULL && entry->edge != 0 && must_look(entry, op);
     case CEL__OP_CONNECT:
         return false;
     case CEL__OP_ACCEPT:

@@ -12,8 +12,8 @@
  * stream.  A receive that fills its room tells that there is more: from then
  * on a large buffer is used, until it is found empty with nothing to come at
  * once.  Where what came was big and then ended, the next is likely to be: a
- * descriptor is waited for without any buffer, which is one poll(2) more, but
- * one receive where there would be three (bench/tls.py, 4000 bytes).
+ * descriptor is waited for without any buffer, and one receive is made where
+ * there would be three (bench/tls.py, 4000 bytes).
  *
  * Threads: see celadon/stream.h.
  *

@@ -588,6 +588,31 @@ TEST(readiness_is_looked_up_where_the_bits_may_be_stale)
     cel__loop_close(&loop);
 }
 
+TEST(a_wait_behind_a_short_receive_is_for_the_next_edge)
+{
+    struct job job;
+    struct job wait;
+    int fds[2];
+
+    open_loop();
+    owned_pair(fds, tcp_pair);
+    job_wait_recv(&loop, &job, fds[0], 64);
+    put(fds[1], "x");
+    job_finish(&loop, &job);
+    put(fds[1], "y");
+    job_init(&wait, CEL__OP_POLL, fds[0]);
+    wait.op.events = CEL__READABLE;
+    /* In a hard build the receive may have asked for one byte, and so been
+       full. */
+    int ended = cel__loop_submit(&loop, &wait.op);
+    CHECK(ended == 0 || CEL__HARD || !is_epoll());
+    if (ended == 0) {
+        job_finish(&loop, &wait);
+    }
+    CHECK_EQ(wait.op.result, CEL__READABLE);
+    cel__loop_close(&loop);
+}
+
 TEST(a_wait_for_both_directions_tells_which)
 {
     struct job job;
