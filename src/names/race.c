@@ -25,7 +25,7 @@
 /* Invariant: fd < 0 => op is IDLE. */
 struct attempt {
     struct cel__op op; /* the wait for connect(2) */
-    int fd;            /* or -1: not begun, failed, or it has won */
+    int fd;            /* or -1: it has failed, or won */
 };
 
 struct race {
@@ -131,6 +131,7 @@ try_next(struct race *race)
     const struct addrinfo *addr = race->addrs[race->next++];
     struct cel__loop *loop = &race->worker->loop;
 
+    attempt->fd = -1;
     int fd = cel__sys_socket(addr->ai_family,
                              SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {

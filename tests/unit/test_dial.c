@@ -4,6 +4,7 @@
  */
 #include "celadon/dial.h"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
@@ -323,6 +324,35 @@ one_fails(void *arg)
 TEST(the_next_address_is_tried_where_one_fails)
 {
     run(one_fails);
+}
+
+static int
+some_fail_at_once(void *arg)
+{
+    struct runner runners[3];
+    int port = some_port();
+
+    (void)arg;
+    place(&runners[0], "127.0.0.2", port);
+    place(&runners[1], "127.0.0.3", port);
+    place(&runners[2], "127.0.0.4", port);
+    runners[0].info.ai_family = -1; /* socket(2) fails */
+    runners[1].info.ai_addrlen = 1; /* connect(2) fails */
+    runners[0].info.ai_next = &runners[1].info;
+    runners[1].info.ai_next = &runners[2].info;
+    open_at(&runners[2]);
+    int null = open("/dev/null", O_RDONLY);
+    CHECK_EQ(dup2(null, 0), 0);
+    int fd = race(runners, CEL_FOREVER);
+    CHECK_GT(fd, 0);
+    CHECK_EQ(cel_close(fd), 0);
+    CHECK_GE(fcntl(0, F_GETFD), 0);
+    return 0;
+}
+
+TEST(what_fails_at_once_was_never_descriptor_zero)
+{
+    run(some_fail_at_once);
 }
 
 /* How many descriptors are open. */
