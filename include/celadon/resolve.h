@@ -50,7 +50,8 @@ struct addrinfo;
  *   -EIO              they answered with an error (EAI_FAIL)
  *   -EAFNOSUPPORT     EAI_FAMILY, EAI_ADDRFAMILY
  *   -ESOCKTNOSUPPORT  EAI_SOCKTYPE
- *   -EPROTONOSUPPORT  EAI_SERVICE: not known for that kind of socket
+ *   -EPROTONOSUPPORT  EAI_SERVICE: not known for that kind of socket; or a
+ *                     number above 65535, which is no port
  *   -EINVAL           EAI_BADFLAGS
  *   -ENOMEM           EAI_MEMORY
  *   errno             EAI_SYSTEM

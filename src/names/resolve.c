@@ -21,6 +21,7 @@
 #include <net/if.h>
 #include <netdb.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -148,6 +149,18 @@ is_numeric(const char *service)
     return service == NULL || (*service >= '0' && *service <= '9');
 }
 
+/* glibc takes the last 16 bits of any number for a port. */
+static bool
+is_above_ports(const char *service)
+{
+    char *end;
+
+    if (service == NULL || !is_numeric(service)) {
+        return false;
+    }
+    return strtoul(service, &end, 10) > UINT16_MAX && *end == '\0';
+}
+
 /* getaddrinfo() on a thread of the pool.  Suspends. */
 static int
 ask_on_pool(const char *host, const char *service,
@@ -271,6 +284,9 @@ cel_resolve(const char *host, const char *service,
     struct addrinfo plain = {.ai_flags = AI_V4MAPPED | AI_ADDRCONFIG};
     struct cel__worker *worker = cel__worker();
 
+    if (is_above_ports(service)) {
+        return -EPROTONOSUPPORT;
+    }
     plain = hints == NULL ? plain : *hints;
     if (is_numeric(service)) {
         struct addrinfo numeric = plain;

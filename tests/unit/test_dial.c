@@ -156,6 +156,8 @@ wrong(void *arg)
     CHECK_EQ(cel_dial(":80", NULL, CEL_FOREVER), -EINVAL);
     CHECK_EQ(cel_dial(NULL, "80", CEL_FOREVER), -EINVAL);
     CHECK_EQ(cel_listen_at("*:0", 0, 1 << 20, CEL_FOREVER), -EINVAL);
+    CHECK_EQ(cel_listen_at(":65536", 0, 0, CEL_FOREVER), -EPROTONOSUPPORT);
+    CHECK_EQ(cel_dial("127.0.0.1", "70000", CEL_FOREVER), -EPROTONOSUPPORT);
     CHECK_EQ(cel_listen_at("192.0.2.1:0", 0, 0, CEL_FOREVER), -EADDRNOTAVAIL);
     CHECK_EQ(cel_dial("unix:@celadon-nobody", NULL, CEL_FOREVER),
              -ECONNREFUSED);

@@ -92,6 +92,11 @@ fail(void *arg)
     CHECK_EQ(cel_resolve("127.0.0.1", "nosuchservice", &stream, &found,
                          CEL_FOREVER),
              -EPROTONOSUPPORT);
+    CHECK_EQ(cel_resolve("127.0.0.1", "65536", NULL, &found, CEL_FOREVER),
+             -EPROTONOSUPPORT);
+    CHECK_EQ(cel_resolve(NULL, "99999999999999999999", &stream, &found,
+                         CEL_FOREVER),
+             -EPROTONOSUPPORT);
     hints.ai_flags = 0;
     hints.ai_family = 12345;
     CHECK_EQ(cel_resolve("127.0.0.1", "80", &hints, &found, CEL_FOREVER),
