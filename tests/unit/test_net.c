@@ -195,6 +195,7 @@ TEST(a_thread_without_coroutines_is_refused)
     CHECK_EQ(cel_recv(0, &byte, 1, 0, CEL_FOREVER), -EPERM);
     CHECK_EQ(cel_send(0, &byte, 1, 0, CEL_FOREVER), -EPERM);
     CHECK_EQ(cel_recv_all(0, &byte, 1, CEL_FOREVER), -EPERM);
+    CHECK_EQ(cel_recv_all(0, &byte, 0, CEL_FOREVER), -EPERM);
     CHECK_EQ(cel_read(0, &byte, 1, CEL_FOREVER), -EPERM);
     CHECK_EQ(cel_sendto(0, &byte, 1, addr, sizeof(in), CEL_FOREVER), -EPERM);
     CHECK_EQ(cel_wait_fd(0, CEL_READABLE, CEL_FOREVER), -EPERM);
@@ -432,6 +433,7 @@ partial(void *arg)
     put(fds[1], "abc");
     CHECK_EQ(cel_recv_all(fds[0], bytes, 10, cel_after(CEL_MSEC)), 3);
     CHECK_EQ(cel_recv_all(fds[0], bytes, 10, cel_after(CEL_MSEC)), -ETIMEDOUT);
+    CHECK_EQ(cel_recv_all(fds[0], bytes, 0, CEL_FOREVER), 0);
     ssize_t n = cel_send_all(fds[0], bytes, sizeof(bytes),
                              cel_after(CEL_MSEC));
     CHECK(n > 0 && n < (ssize_t)sizeof(bytes));
