@@ -149,10 +149,9 @@ cel__chan_try_recv(struct cel_chan *chan, void *value, struct cel__worker *me)
 void
 cel_chan_shutdown(cel_chan *chan)
 {
-    struct cel__worker *me = cel__worker();
+    struct cel__worker *me = cel__queue_enter(&chan->latch, CEL_AT_ONCE);
     struct cel__chan_wait *wait;
 
-    cel__latch_take(&chan->latch, me);
     chan->shut = true;
     while ((wait = take_first(&chan->senders)) != NULL) {
         cel__queue_finish(&wait->wait, -EPIPE, me);
@@ -164,50 +163,43 @@ cel_chan_shutdown(cel_chan *chan)
     cel__latch_give(&chan->latch, me);
 }
 
+/* Send or receive, whichever is known where this is called. */
+CEL__HOT int
+transfer(cel_chan *chan, bool send, void *value, cel_time deadline)
+{
+    struct cel__worker *me = cel__queue_enter(&chan->latch, deadline);
+    int code = send ? cel__chan_try_send(chan, value, me)
+                    : cel__chan_try_recv(chan, value, me);
+
+    if (code == -EAGAIN) {
+        struct cel__chan_wait wait;
+
+        wait.value = value;
+        wait.select = NULL;
+        return cel__queue_wait_as(
+            &wait.wait, send ? &chan->senders : &chan->receivers, &chan->latch,
+            me, deadline, send ? &awaited_room : &awaited_value);
+    }
+    cel__latch_give(&chan->latch, me);
+    return code;
+}
+
 int
 cel_chan_send(cel_chan *chan, const void *value, cel_time deadline)
 {
-    struct cel__worker *me = cel__worker();
-    struct cel__chan_wait wait;
-
-    cel__queue_charge(me, deadline);
-    cel__latch_take(&chan->latch, me);
-    int code = cel__chan_try_send(chan, value, me);
-    if (code != -EAGAIN) {
-        cel__latch_give(&chan->latch, me);
-        return code;
-    }
-    wait.value = (void *)(uintptr_t)value;
-    wait.select = NULL;
-    return cel__queue_wait(&chan->senders, &wait.wait, &chan->latch, me,
-                           deadline, &awaited_room);
+    return transfer(chan, true, (void *)(uintptr_t)value, deadline);
 }
 
 int
 cel_chan_recv(cel_chan *chan, void *value, cel_time deadline)
 {
-    struct cel__worker *me = cel__worker();
-    struct cel__chan_wait wait;
-
-    cel__queue_charge(me, deadline);
-    cel__latch_take(&chan->latch, me);
-    int code = cel__chan_try_recv(chan, value, me);
-    if (code != -EAGAIN) {
-        cel__latch_give(&chan->latch, me);
-        return code;
-    }
-    wait.value = value;
-    wait.select = NULL;
-    return cel__queue_wait(&chan->receivers, &wait.wait, &chan->latch, me,
-                           deadline, &awaited_value);
+    return transfer(chan, false, value, deadline);
 }
 
 size_t
 cel_chan_count(cel_chan *chan)
 {
-    struct cel__worker *me = cel__worker();
-
-    cel__latch_take(&chan->latch, me);
+    struct cel__worker *me = cel__queue_enter(&chan->latch, CEL_AT_ONCE);
     size_t count = chan->count;
     cel__latch_give(&chan->latch, me);
     return count;

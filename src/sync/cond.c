@@ -11,7 +11,6 @@
  *
  * Tests: unit/test_sync.c, unit/test_threads.c
  */
-#include <errno.h>
 #include <stdbool.h>
 
 #include "sync/mutex.h"
@@ -37,23 +36,17 @@ cel_cond_close(cel_cond *cond)
 int
 cel_cond_wait(cel_cond *cond, cel_mutex *mutex, cel_time deadline)
 {
-    struct cel__worker *me = cel__worker();
-    struct cel__wait wait;
+    struct cel__worker *me = cel__queue_enter(&cond->queue.latch, CEL_AT_ONCE);
 
-    if (me == NULL) {
-        return -EPERM;
-    }
     /* The mutex is had under the condition's latch: nobody takes the two in
        the other order.  It can't fail to be unlocked if it is the caller's,
        and if not nothing was done. */
-    cel__latch_take(&cond->queue.latch, me);
     int code = cel_mutex_unlock(mutex);
     if (code < 0) {
         cel__latch_give(&cond->queue.latch, me);
         return code;
     }
-    code = cel__queue_wait(&cond->queue.waiters, &wait, &cond->queue.latch, me,
-                           deadline, &awaited_cond);
+    code = cel__queue_wait(&cond->queue, me, deadline, &awaited_cond);
     cel__mutex_lock_firmly(mutex, me);
     return code;
 }
@@ -61,10 +54,9 @@ cel_cond_wait(cel_cond *cond, cel_mutex *mutex, cel_time deadline)
 static void
 wake(cel_cond *cond, bool all)
 {
-    struct cel__worker *me = cel__worker();
+    struct cel__worker *me = cel__queue_enter(&cond->queue.latch, CEL_AT_ONCE);
 
-    cel__latch_take(&cond->queue.latch, me);
-    while (cel__queue_pass(&cond->queue.waiters, 0, me) && all) {}
+    while (cel__queue_pass(&cond->queue, 0, me) && all) {}
     cel__latch_give(&cond->queue.latch, me);
 }
 

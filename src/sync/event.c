@@ -7,7 +7,6 @@
  * Tests: unit/test_sync.c, unit/test_threads.c
  */
 #include <errno.h>
-#include <stdbool.h>
 
 #include "celadon/sync.h"
 #include "sync/queue.h"
@@ -44,17 +43,13 @@ static int
 gate_wait(struct gate *gate, cel_time deadline,
           const struct cel__awaited *kind)
 {
-    struct cel__worker *me = cel__worker();
-    struct cel__wait wait;
+    struct cel__worker *me = cel__queue_enter(&gate->queue.latch, deadline);
 
-    cel__queue_charge(me, deadline);
-    cel__latch_take(&gate->queue.latch, me);
-    if (gate->pending == 0) {
-        cel__latch_give(&gate->queue.latch, me);
-        return 0;
+    if (gate->pending > 0) {
+        return cel__queue_wait(&gate->queue, me, deadline, kind);
     }
-    return cel__queue_wait(&gate->queue.waiters, &wait, &gate->queue.latch, me,
-                           deadline, kind);
+    cel__latch_give(&gate->queue.latch, me);
+    return 0;
 }
 
 /* From now on `pending` is; the latch is held, and let go of. */
@@ -62,7 +57,7 @@ static void
 gate_set(struct gate *gate, size_t pending, struct cel__worker *me)
 {
     gate->pending = pending;
-    while (pending == 0 && cel__queue_pass(&gate->queue.waiters, 0, me)) {}
+    while (pending == 0 && cel__queue_pass(&gate->queue, 0, me)) {}
     cel__latch_give(&gate->queue.latch, me);
 }
 
@@ -87,30 +82,21 @@ cel_event_wait(cel_event *event, cel_time deadline)
 void
 cel_event_set(cel_event *event)
 {
-    struct cel__worker *me = cel__worker();
-
-    cel__latch_take(&event->gate.queue.latch, me);
-    gate_set(&event->gate, 0, me);
+    gate_set(&event->gate, 0,
+             cel__queue_enter(&event->gate.queue.latch, CEL_AT_ONCE));
 }
 
 void
 cel_event_clear(cel_event *event)
 {
-    struct cel__worker *me = cel__worker();
-
-    cel__latch_take(&event->gate.queue.latch, me);
-    gate_set(&event->gate, 1, me);
+    gate_set(&event->gate, 1,
+             cel__queue_enter(&event->gate.queue.latch, CEL_AT_ONCE));
 }
 
 int
 cel_event_is_set(cel_event *event)
 {
-    struct cel__worker *me = cel__worker();
-
-    cel__latch_take(&event->gate.queue.latch, me);
-    bool is_set = event->gate.pending == 0;
-    cel__latch_give(&event->gate.queue.latch, me);
-    return is_set;
+    return cel_event_wait(event, CEL_AT_ONCE) == 0;
 }
 
 int
@@ -128,10 +114,9 @@ cel_wg_close(cel_wg *wg)
 int
 cel_wg_add(cel_wg *wg, ptrdiff_t n)
 {
-    struct cel__worker *me = cel__worker();
     struct gate *gate = &wg->gate;
+    struct cel__worker *me = cel__queue_enter(&gate->queue.latch, CEL_AT_ONCE);
 
-    cel__latch_take(&gate->queue.latch, me);
     size_t pending = gate->pending + (size_t)n;
     bool fits = n < 0 ? pending < gate->pending : pending >= gate->pending;
     gate_set(gate, fits ? pending : gate->pending, me);

@@ -35,11 +35,11 @@ static const struct cel__coro *
 member(void *object, size_t number)
 {
     struct cel_group *group = object;
-    struct cel__worker *me = cel__worker();
+    struct cel__worker *me = cel__queue_enter(&group->queue.latch,
+                                              CEL_AT_ONCE);
     const struct cel_coro *one;
     const struct cel__coro *coro = NULL;
 
-    cel__latch_take(&group->queue.latch, me);
     cel__list_foreach (one, &group->members, member) {
         if (number-- == 0) {
             coro = &one->coro;
@@ -113,7 +113,7 @@ end(struct cel_coro *self)
         }
     }
     if (cel__list_empty(&group->members)) {
-        while (cel__queue_pass(&group->queue.waiters, 0, me)) {}
+        while (cel__queue_pass(&group->queue, 0, me)) {}
     }
     give_and_settle(group, me);
     cel__run_end(self);
@@ -193,20 +193,15 @@ cel_group_go_spread(cel_group *group, int (*fn)(void *arg), void *arg)
 int
 cel_group_wait(cel_group *group, cel_time deadline)
 {
-    struct cel__worker *me = cel__worker();
+    struct cel__worker *me = cel__queue_enter(&group->queue.latch, deadline);
     struct cel_coro *self = cel_self();
-    struct cel__wait wait;
-
-    cel__queue_charge(me, deadline);
-    cel__latch_take(&group->queue.latch, me);
     int code = 0;
+
     if (self != NULL && self->group == group) {
         code = -EDEADLK;
     }
     else if (!cel__list_empty(&group->members)) {
-        return cel__queue_wait(&group->queue.waiters, &wait,
-                               &group->queue.latch, me, deadline,
-                               &awaited_group);
+        return cel__queue_wait(&group->queue, me, deadline, &awaited_group);
     }
     cel__latch_give(&group->queue.latch, me);
     return code;
@@ -215,9 +210,9 @@ cel_group_wait(cel_group *group, cel_time deadline)
 void
 cel_group_cancel(cel_group *group)
 {
-    struct cel__worker *me = cel__worker();
+    struct cel__worker *me = cel__queue_enter(&group->queue.latch,
+                                              CEL_AT_ONCE);
 
-    cel__latch_take(&group->queue.latch, me);
     group->cancelled = true;
     cancel_all(group, me);
     give_and_settle(group, me);
@@ -226,9 +221,8 @@ cel_group_cancel(cel_group *group)
 int
 cel_group_error(cel_group *group)
 {
-    struct cel__worker *me = cel__worker();
-
-    cel__latch_take(&group->queue.latch, me);
+    struct cel__worker *me = cel__queue_enter(&group->queue.latch,
+                                              CEL_AT_ONCE);
     int error = group->error;
     cel__latch_give(&group->queue.latch, me);
     return error;
@@ -237,23 +231,19 @@ cel_group_error(cel_group *group)
 int
 cel_group_close(cel_group *group)
 {
-    struct cel__worker *me = cel__worker();
-    struct cel__wait wait;
-
     if (group == NULL) {
         return 0;
     }
-    cel__latch_take(&group->queue.latch, me);
+    struct cel__worker *me = cel__queue_enter(&group->queue.latch,
+                                              CEL_AT_ONCE);
     if (!cel__list_empty(&group->members)) {
         cel__assert(me != NULL && cel_self()->group != group);
-        group->cancelled = true;
-        cancel_all(group, me);
-        give_and_settle(group, me);
+        cel__latch_give(&group->queue.latch, me);
+        cel_group_cancel(group);
         cel__latch_take(&group->queue.latch, me);
     }
     if (!cel__list_empty(&group->members)) {
-        (void)cel__queue_wait_firmly(&group->queue.waiters, &wait,
-                                     &group->queue.latch, me, &awaited_group);
+        (void)cel__queue_wait_firmly(&group->queue, me, &awaited_group);
     }
     else {
         cel__latch_give(&group->queue.latch, me);

@@ -15,9 +15,8 @@ const struct cel__coro *
 cel__mutex_holder(void *object, size_t number)
 {
     struct cel_mutex *mutex = object;
-    struct cel__worker *me = cel__worker();
-
-    cel__latch_take(&mutex->queue.latch, me);
+    struct cel__worker *me = cel__queue_enter(&mutex->queue.latch,
+                                              CEL_AT_ONCE);
     const struct cel__coro *coro = mutex->holder;
     cel__latch_give(&mutex->queue.latch, me);
     return number == 0 ? coro : NULL;
@@ -41,60 +40,50 @@ cel_mutex_close(cel_mutex *mutex)
 int
 cel_mutex_lock(cel_mutex *mutex, cel_time deadline)
 {
-    struct cel__worker *me = cel__worker();
-    struct cel__wait wait;
+    struct cel__worker *me = cel__queue_enter(&mutex->queue.latch, deadline);
+    int code = 0;
 
-    if (me == NULL) {
-        return -EPERM;
+    if (cel__unlikely(me == NULL)) {
+        code = -EPERM;
     }
-    cel__queue_charge(me, deadline);
-    cel__latch_take(&mutex->queue.latch, me);
-    if (cel__likely(mutex->holder == NULL)) {
+    else if (cel__likely(mutex->holder == NULL)) {
         mutex->holder = me->current;
-        cel__latch_give(&mutex->queue.latch, me);
-        return 0;
     }
-    if (mutex->holder == me->current) {
-        cel__latch_give(&mutex->queue.latch, me);
-        return -EDEADLK;
+    else if (mutex->holder == me->current) {
+        code = -EDEADLK;
     }
-    return cel__queue_wait(&mutex->queue.waiters, &wait, &mutex->queue.latch,
-                           me, deadline, &awaited_mutex);
+    else {
+        return cel__queue_wait(&mutex->queue, me, deadline, &awaited_mutex);
+    }
+    cel__latch_give(&mutex->queue.latch, me);
+    return code;
 }
 
 void
 cel__mutex_lock_firmly(struct cel_mutex *mutex, struct cel__worker *me)
 {
-    struct cel__wait wait;
-
     cel__latch_take(&mutex->queue.latch, me);
-    if (mutex->holder == NULL) {
-        mutex->holder = me->current;
-        cel__latch_give(&mutex->queue.latch, me);
+    if (mutex->holder != NULL) {
+        (void)cel__queue_wait_firmly(&mutex->queue, me, &awaited_mutex);
         return;
     }
-    (void)cel__queue_wait_firmly(&mutex->queue.waiters, &wait,
-                                 &mutex->queue.latch, me, &awaited_mutex);
+    mutex->holder = me->current;
+    cel__latch_give(&mutex->queue.latch, me);
 }
 
 int
 cel_mutex_unlock(cel_mutex *mutex)
 {
-    struct cel__worker *me = cel__worker();
+    struct cel__worker *me = cel__queue_enter(&mutex->queue.latch,
+                                              CEL_AT_ONCE);
+    int code = -EPERM;
 
-    cel__latch_take(&mutex->queue.latch, me);
-    if (cel__unlikely(me == NULL || mutex->holder != me->current)) {
-        cel__latch_give(&mutex->queue.latch, me);
-        return -EPERM;
-    }
-    struct cel__wait *next = cel__queue_first(&mutex->queue.waiters);
-    if (next == NULL) {
-        mutex->holder = NULL;
-    }
-    else {
-        mutex->holder = next->coro;
-        cel__queue_finish(next, 0, me);
+    if (cel__likely(me != NULL && mutex->holder == me->current)) {
+        const struct cel__wait *next = cel__queue_first(&mutex->queue);
+        mutex->holder = next == NULL ? NULL : next->coro;
+        (void)cel__queue_pass(&mutex->queue, 0, me);
+        code = 0;
     }
     cel__latch_give(&mutex->queue.latch, me);
-    return 0;
+    return code;
 }

@@ -28,9 +28,8 @@ static const struct cel__awaited awaited_once = {
 /* Invariant: somebody waits => RUNNING.  Guarded by the latch, but for
    looking whether it is DONE. */
 struct once {
-    struct cel__latch latch;
-    struct cel__link waiters; /* struct cel__wait, the oldest first */
-    atomic_int state;         /* enum state */
+    struct cel__queue queue;
+    atomic_int state; /* enum state */
 };
 
 CEL__STATIC_ASSERT(sizeof(struct once) <= sizeof(cel_once),
@@ -41,11 +40,10 @@ static int
 run(struct once *self, int (*fn)(void *arg), void *arg)
 {
     int code = fn(arg);
-    struct cel__worker *me = cel__worker();
+    struct cel__worker *me = cel__queue_enter(&self->queue.latch, CEL_AT_ONCE);
 
-    cel__latch_take(&self->latch, me);
     if (code < 0) {
-        if (!cel__queue_pass(&self->waiters, YOUR_TURN, me)) {
+        if (!cel__queue_pass(&self->queue, YOUR_TURN, me)) {
             atomic_store_explicit(&self->state, OPEN, memory_order_relaxed);
         }
     }
@@ -53,9 +51,9 @@ run(struct once *self, int (*fn)(void *arg), void *arg)
         /* Release: who sees it sees what `fn` did; pairs with the acquire in
            cel_once_run(). */
         atomic_store_explicit(&self->state, DONE, memory_order_release);
-        while (cel__queue_pass(&self->waiters, 0, me)) {}
+        while (cel__queue_pass(&self->queue, 0, me)) {}
     }
-    cel__latch_give(&self->latch, me);
+    cel__latch_give(&self->queue.latch, me);
     return code < 0 ? code : 0;
 }
 
@@ -64,24 +62,21 @@ cel_once_run(cel_once *once, int (*fn)(void *arg), void *arg,
              cel_time deadline)
 {
     struct once *self = (struct once *)once;
-    struct cel__wait wait;
 
     if (cel__likely(atomic_load_explicit(&self->state, memory_order_acquire) ==
                     DONE)) {
         return 0;
     }
-    struct cel__worker *me = cel__worker();
-    cel__latch_take(&self->latch, me);
+    struct cel__worker *me = cel__queue_enter(&self->queue.latch, CEL_AT_ONCE);
     int state = atomic_load_explicit(&self->state, memory_order_relaxed);
     if (state == RUNNING) {
-        int code = cel__queue_wait(&self->waiters, &wait, &self->latch, me,
-                                   deadline, &awaited_once);
+        int code = cel__queue_wait(&self->queue, me, deadline, &awaited_once);
         return code == YOUR_TURN ? run(self, fn, arg) : code;
     }
     if (state == OPEN) {
-        cel__list_init(&self->waiters);
+        cel__list_init(&self->queue.waiters);
         atomic_store_explicit(&self->state, RUNNING, memory_order_relaxed);
     }
-    cel__latch_give(&self->latch, me);
+    cel__latch_give(&self->queue.latch, me);
     return state == OPEN ? run(self, fn, arg) : 0;
 }

@@ -43,7 +43,7 @@ cel__queue_close(void *object)
 /* Join the queue, let go of the latch and park until the wait is done or,
    unless it is to be firm (FIRMLY), has been ended otherwise. */
 static int
-await(struct cel__link *queue, struct cel__wait *wait,
+await(struct cel__wait *wait, struct cel__link *queue,
       struct cel__latch *latch, struct cel__worker *me, cel_time deadline,
       const struct cel__awaited *kind)
 {
@@ -81,21 +81,32 @@ await(struct cel__link *queue, struct cel__wait *wait,
 }
 
 int
-cel__queue_wait(struct cel__link *queue, struct cel__wait *wait,
-                struct cel__latch *latch, struct cel__worker *me,
-                cel_time deadline, const struct cel__awaited *kind)
+cel__queue_wait_as(struct cel__wait *wait, struct cel__link *queue,
+                   struct cel__latch *latch, struct cel__worker *me,
+                   cel_time deadline, const struct cel__awaited *kind)
 {
     if (me == NULL || deadline <= CEL_AT_ONCE) {
         cel__latch_give(latch, me);
         return deadline <= CEL_AT_ONCE ? -ETIMEDOUT : -EPERM;
     }
-    return await(queue, wait, latch, me, deadline, kind);
+    return await(wait, queue, latch, me, deadline, kind);
 }
 
 int
-cel__queue_wait_firmly(struct cel__link *queue, struct cel__wait *wait,
-                       struct cel__latch *latch, struct cel__worker *me,
+cel__queue_wait(struct cel__queue *queue, struct cel__worker *me,
+                cel_time deadline, const struct cel__awaited *kind)
+{
+    struct cel__wait wait;
+
+    return cel__queue_wait_as(&wait, &queue->waiters, &queue->latch, me,
+                              deadline, kind);
+}
+
+int
+cel__queue_wait_firmly(struct cel__queue *queue, struct cel__worker *me,
                        const struct cel__awaited *kind)
 {
-    return await(queue, wait, latch, me, FIRMLY, kind);
+    struct cel__wait wait;
+
+    return await(&wait, &queue->waiters, &queue->latch, me, FIRMLY, kind);
 }

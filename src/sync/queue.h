@@ -45,13 +45,16 @@ void cel__queue_close(void *object);
  * with the node taken out: -ETIMEDOUT, -ECANCELED, -EDEADLK, -ENOMEM, or
  * -EPERM (`me` is NULL: not in a coroutine).
  */
-int cel__queue_wait(struct cel__link *queue, struct cel__wait *wait,
-                    struct cel__latch *latch, struct cel__worker *me,
+int cel__queue_wait_as(struct cel__wait *wait, struct cel__link *queue,
+                       struct cel__latch *latch, struct cel__worker *me,
+                       cel_time deadline, const struct cel__awaited *kind);
+
+/* The same with a node of its own, in the one queue of an object. */
+int cel__queue_wait(struct cel__queue *queue, struct cel__worker *me,
                     cel_time deadline, const struct cel__awaited *kind);
 
 /* The same, and neither a deadline nor cancelling ends it. */
-int cel__queue_wait_firmly(struct cel__link *queue, struct cel__wait *wait,
-                           struct cel__latch *latch, struct cel__worker *me,
+int cel__queue_wait_firmly(struct cel__queue *queue, struct cel__worker *me,
                            const struct cel__awaited *kind);
 
 /* End `wait`; its latch is held. */
@@ -66,16 +69,16 @@ cel__queue_finish(struct cel__wait *wait, int result, struct cel__worker *me)
 
 /* The wait at the front of `queue`, or NULL. */
 static inline struct cel__wait *
-cel__queue_first(const struct cel__link *queue)
+cel__queue_first(const struct cel__queue *queue)
 {
-    struct cel__link *link = cel__list_first(queue);
+    struct cel__link *link = cel__list_first(&queue->waiters);
 
     return link == NULL ? NULL : cel__container(link, struct cel__wait, link);
 }
 
 /* End the wait at the front of `queue`; returns whether there was one. */
 static inline bool
-cel__queue_pass(struct cel__link *queue, int result, struct cel__worker *me)
+cel__queue_pass(struct cel__queue *queue, int result, struct cel__worker *me)
 {
     struct cel__wait *wait = cel__queue_first(queue);
 
@@ -86,18 +89,32 @@ cel__queue_pass(struct cel__link *queue, int result, struct cel__worker *me)
 }
 
 /*
- * Before a call that may suspend and may as well not: a coroutine whose calls
+ * Begin a call that may suspend and may as well not: a coroutine whose calls
  * never have to wait yields now and then.  Before, and not after: what such a
- * call brings is not kept from others over the yield.
+ * call brings is not kept from others over the yield.  Returns the calling
+ * thread's worker, or NULL.
  */
-static inline void
-cel__queue_charge(struct cel__worker *me, cel_time deadline)
+CEL__HOT struct cel__worker *
+cel__queue_charge(cel_time deadline)
 {
+    struct cel__worker *me = cel__worker();
+
     if (me != NULL && deadline > CEL_AT_ONCE &&
         (cel__unlikely(cel__worker_spent(me)) ||
          (CEL__HARD && cel__dice(4) == 0))) {
         (void)cel__yield(me);
     }
+    return me;
+}
+
+/* Begin a call, and take `latch`; CEL_AT_ONCE: it does not suspend. */
+CEL__HOT struct cel__worker *
+cel__queue_enter(struct cel__latch *latch, cel_time deadline)
+{
+    struct cel__worker *me = cel__queue_charge(deadline);
+
+    cel__latch_take(latch, me);
+    return me;
 }
 
 #endif

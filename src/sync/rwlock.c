@@ -70,7 +70,7 @@ serve(struct cel_rwlock *lock, struct cel__worker *me)
 {
     struct cel__wait *first;
 
-    while ((first = cel__queue_first(&lock->mutex.queue.waiters)) != NULL &&
+    while ((first = cel__queue_first(&lock->mutex.queue)) != NULL &&
            admit(lock, first->coro, ((struct waiter *)first)->writes)) {
         cel__queue_finish(first, 0, me);
     }
@@ -79,30 +79,29 @@ serve(struct cel_rwlock *lock, struct cel__worker *me)
 static int
 take(struct cel_rwlock *lock, bool writes, cel_time deadline)
 {
-    struct cel__worker *me = cel__worker();
+    struct cel__queue *queue = &lock->mutex.queue;
+    struct cel__worker *me = cel__queue_enter(&queue->latch, deadline);
     struct waiter waiter = {.writes = writes};
+    int code = -EDEADLK;
 
     if (me == NULL) {
-        return -EPERM;
+        code = -EPERM;
     }
-    cel__queue_charge(me, deadline);
-    cel__latch_take(&lock->mutex.queue.latch, me);
-    int code = -EDEADLK;
-    if (cel__list_empty(&lock->mutex.queue.waiters) &&
-        admit(lock, me->current, writes)) {
+    else if (cel__list_empty(&queue->waiters) &&
+             admit(lock, me->current, writes)) {
         code = 0;
     }
     else if (lock->mutex.holder != me->current) {
-        code = cel__queue_wait(&lock->mutex.queue.waiters, &waiter.wait,
-                               &lock->mutex.queue.latch, me, deadline,
-                               writes ? &awaited_write : &awaited_read);
+        code = cel__queue_wait_as(&waiter.wait, &queue->waiters, &queue->latch,
+                                  me, deadline,
+                                  writes ? &awaited_write : &awaited_read);
         if (code == 0) {
             return 0;
         }
-        cel__latch_take(&lock->mutex.queue.latch, me);
+        cel__latch_take(&queue->latch, me);
         serve(lock, me);
     }
-    cel__latch_give(&lock->mutex.queue.latch, me);
+    cel__latch_give(&queue->latch, me);
     return code;
 }
 
@@ -121,10 +120,10 @@ cel_rwlock_write(cel_rwlock *lock, cel_time deadline)
 int
 cel_rwlock_unlock(cel_rwlock *lock)
 {
-    struct cel__worker *me = cel__worker();
+    struct cel__worker *me = cel__queue_enter(&lock->mutex.queue.latch,
+                                              CEL_AT_ONCE);
     int code = 0;
 
-    cel__latch_take(&lock->mutex.queue.latch, me);
     if (lock->nreaders > 0) {
         lock->nreaders--;
     }

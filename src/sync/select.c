@@ -20,6 +20,7 @@
 #include <errno.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "sync/chan.h"
 
 /* What cel_case.opaque is. */
@@ -95,10 +96,11 @@ attempt_all(cel_case *cases, size_t ncases, struct cel__worker *me)
 {
     /* Where to begin: at random, so that no rhythm of the caller's prefers
        one.  The constants are those of Numerical Recipes' generator. */
-    size_t from = 0;
-    if (ncases > 1 && me != NULL) {
-        me->random = me->random * 1664525U + 1013904223U;
-        from = ((uint64_t)me->random * ncases) >> 32;
+    uint32_t before = me != NULL ? me->random : (uint32_t)cel__clock_ticks();
+    uint32_t random = before * 1664525U + 1013904223U;
+    size_t from = ((uint64_t)random * ncases) >> 32;
+    if (me != NULL) {
+        me->random = random;
     }
     for (size_t i = 0; i < ncases; i++) {
         size_t at = from + i < ncases ? from + i : from + i - ncases;
@@ -213,13 +215,12 @@ are_valid(const cel_case *cases, size_t ncases)
 int
 cel_select(cel_case *cases, size_t ncases, cel_time deadline)
 {
-    struct cel__worker *me = cel__worker();
     struct cel__select select;
 
     if (!are_valid(cases, ncases)) {
         return -EINVAL;
     }
-    cel__queue_charge(me, deadline);
+    struct cel__worker *me = cel__queue_charge(deadline);
     cel_case *first = in_order(cases, ncases);
     latch_all(first, me, true);
     int index = attempt_all(cases, ncases, me);

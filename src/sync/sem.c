@@ -38,27 +38,22 @@ cel_sem_close(cel_sem *sem)
 int
 cel_sem_wait(cel_sem *sem, cel_time deadline)
 {
-    struct cel__worker *me = cel__worker();
-    struct cel__wait wait;
+    struct cel__worker *me = cel__queue_enter(&sem->queue.latch, deadline);
 
-    cel__queue_charge(me, deadline);
-    cel__latch_take(&sem->queue.latch, me);
-    if (sem->count > 0) {
-        sem->count--;
-        cel__latch_give(&sem->queue.latch, me);
-        return 0;
+    if (sem->count == 0) {
+        return cel__queue_wait(&sem->queue, me, deadline, &awaited_sem);
     }
-    return cel__queue_wait(&sem->queue.waiters, &wait, &sem->queue.latch, me,
-                           deadline, &awaited_sem);
+    sem->count--;
+    cel__latch_give(&sem->queue.latch, me);
+    return 0;
 }
 
 void
 cel_sem_post(cel_sem *sem)
 {
-    struct cel__worker *me = cel__worker();
+    struct cel__worker *me = cel__queue_enter(&sem->queue.latch, CEL_AT_ONCE);
 
-    cel__latch_take(&sem->queue.latch, me);
-    if (!cel__queue_pass(&sem->queue.waiters, 0, me)) {
+    if (!cel__queue_pass(&sem->queue, 0, me)) {
         sem->count++;
     }
     cel__latch_give(&sem->queue.latch, me);

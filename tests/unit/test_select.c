@@ -167,6 +167,26 @@ TEST(of_several_that_can_be_each_has_its_turn)
     run(take_turns);
 }
 
+TEST(outside_of_a_coroutine_each_has_its_turn_too)
+{
+    struct party party;
+    unsigned seen = 0;
+
+    open_all(1);
+    choose(&party, CEL_RECV);
+    /* That one of four never comes has 1 chance in e^28,000. */
+    for (int i = 0; seen != (1U << NCHANS) - 1; i++) {
+        CHECK_LT(i, 100000);
+        for (int c = 0; c < NCHANS; c++) {
+            (void)send_now(chans[c], 1);
+        }
+        int index = select_now(&party);
+        CHECK_GE(index, 0);
+        seen |= 1U << index;
+    }
+    close_all();
+}
+
 static int
 receive_each(void *arg)
 {
