@@ -23,6 +23,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/sendfile.h>
@@ -86,6 +87,20 @@ CEL__SYS_WRAP(ssize_t, sendfile, (int out, int in, off_t *offset, size_t len),
               (out, in, offset, len))
 
 CEL__SYS_WRAP(int, eventfd, (unsigned value, int flags), (value, flags))
+
+/* Make the eventfd `fd` readable, in a signal's handler too: errno is as it
+   was.  No fault point: it can't fail but by being so already, and whoever
+   sleeps relies on it. */
+static inline void
+cel__sys_poke(int fd)
+{
+    const uint64_t one = 1;
+    int before = errno;
+
+    (void)!write(fd, &one, sizeof(one));
+    errno = before;
+}
+
 CEL__SYS_WRAP(int, epoll_create1, (int flags), (flags))
 CEL__SYS_WRAP(int, epoll_ctl,
               (int epoll, int op, int fd, struct epoll_event *event),

@@ -14,18 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Make the eventfd `fd` readable, in a handler: errno is as it was.  It can't
-   fail but by being so already. */
-static inline void
-cel__sys_poke(int fd)
-{
-    const uint64_t one = 1;
-    int before = errno;
-
-    (void)!write(fd, &one, sizeof(one));
-    errno = before;
-}
-
 /*
  * Call fn(arg), which writes, without SIGPIPE: it is not raised, or, where it
  * was blocked and pending already, stays so.  Of the calling thread, which is

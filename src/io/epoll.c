@@ -209,24 +209,14 @@ cel__epoll_disarm(struct cel__loop *loop, int fd, struct cel__fd *entry)
 static int
 epoll_submit(struct cel__loop *loop, struct cel__op *op)
 {
-    struct cel__fd *entry;
-
-    int err = cel__readiness_submit(loop, op, &entry);
-    if (err != 0) {
-        return err;
-    }
-    err = cel__epoll_arm(loop, op->fd, entry);
-    if (cel__unlikely(err < 0)) {
-        return cel__readiness_refused(entry, op, err);
-    }
-    return 0;
+    return cel__readiness_submit(loop, op, cel__epoll_arm);
 }
 
 /* Arm an entry that has waiters again; where that fails they end. */
 static void
 arm_again(struct cel__loop *loop, int fd, struct cel__fd *entry)
 {
-    if (cel__readiness_wanted(entry)) {
+    if (cel__readiness_interest(entry) != 0) {
         int err = cel__epoll_arm(loop, fd, entry);
         if (err < 0) {
             cel__readiness_end(loop, entry, err);
@@ -399,17 +389,10 @@ epoll_forget(struct cel__loop *loop, int fd, int result)
     cel__readiness_end(loop, entry, result);
 }
 
-static void
-epoll_wake(struct cel__loop *loop)
+void
+cel__epoll_wake(struct cel__loop *loop)
 {
-    static const uint64_t one = 1;
-    struct cel__epoll *state = loop->state;
-
-    /* Again, for a wake that is lost stays lost.  The kernel has no
-       reason to refuse (a counter takes it always); a torture run has. */
-    if (cel__sys_write(state->wake, &one, sizeof(one)) < 0) {
-        (void)cel__sys_write(state->wake, &one, sizeof(one));
-    }
+    cel__sys_poke(((const struct cel__epoll *)loop->state)->wake);
 }
 
 const struct cel__backend cel__epoll_backend = {
@@ -422,6 +405,6 @@ const struct cel__backend cel__epoll_backend = {
     .cancel = cel__loop_finish,
     .poll = epoll_poll,
     .forget = epoll_forget,
-    .wake = epoll_wake,
+    .wake = cel__epoll_wake,
     .after_fork = epoll_after_fork,
 };

@@ -40,8 +40,10 @@ void cel__epoll_fini(struct cel__epoll *state);
    is armed again. */
 void cel__epoll_disarm(struct cel__loop *loop, int fd, struct cel__fd *entry);
 
-/* See that what the operations of `entry`, which is fd's, wait for is told of.
-   Returns 0 or a negative errno. */
+/* See cel__readiness_arm. */
 int cel__epoll_arm(struct cel__loop *loop, int fd, struct cel__fd *entry);
+
+/* See cel__backend.wake(). */
+void cel__epoll_wake(struct cel__loop *loop);
 
 #endif

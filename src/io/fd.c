@@ -17,20 +17,12 @@
 #include "base/alloc.h"
 
 void
-cel__fd_table_init(struct cel__fd_table *table)
-{
-    table->chunks = NULL;
-    table->nchunks = 0;
-}
-
-void
 cel__fd_table_fini(struct cel__fd_table *table)
 {
     for (uint32_t i = 0; i < table->nchunks; i++) {
         free(table->chunks[i]);
     }
     free(table->chunks);
-    cel__fd_table_init(table);
 }
 
 /* Make room for the pointers of `count` chunks; false: memory is short. */
@@ -62,9 +54,9 @@ make_chunk(void)
     }
     memset(chunk, 0, CEL__FD_CHUNK * sizeof(*chunk));
     for (int i = 0; i < CEL__FD_CHUNK; i++) {
-        cel__list_init(&chunk[i].waiters[CEL__FD_READ]);
-        cel__list_init(&chunk[i].waiters[CEL__FD_WRITE]);
-        cel__list_init(&chunk[i].waiters[CEL__FD_POLL]);
+        for (int queue = CEL__FD_READ; queue <= CEL__FD_POLL; queue++) {
+            cel__list_init(&chunk[i].waiters[queue]);
+        }
     }
     return chunk;
 }

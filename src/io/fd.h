@@ -75,12 +75,12 @@ struct cel__fd {
 
 CEL__STATIC_ASSERT(sizeof(struct cel__fd) == 64, "one cache line");
 
+/* Zeroed: an empty one. */
 struct cel__fd_table {
     struct cel__fd **chunks;
     uint32_t nchunks;
 };
 
-void cel__fd_table_init(struct cel__fd_table *table);
 void cel__fd_table_fini(struct cel__fd_table *table);
 
 /* Make the entry of `fd`.  Returns NULL where memory is short or fd < 0. */

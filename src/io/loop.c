@@ -40,7 +40,6 @@ cel__loop_open(struct cel__loop *loop, const char *backend)
         backend = getenv("CELADON_BACKEND");
     }
     *loop = (struct cel__loop){.forks = cel__fork_count()};
-    cel__fd_table_init(&loop->fds);
     bool any = backend == NULL || *backend == '\0';
     for (size_t i = any ? FIRST_CHOICE : 0; i < NBACKENDS; i++) {
         if (any || strcmp(backend, backends[i]->name) == 0) {

@@ -203,27 +203,25 @@ cel__op_moved(struct cel__fd *entry, struct cel__op *op, size_t asked,
     case CEL__OP_POLL:
         return n != 0;
     case CEL__OP_ACCEPT:
-        if (entry != NULL) {
-            entry->ready &= (uint8_t)~CEL__READABLE;
-        }
+        cel__fd_drained(entry, CEL__READABLE, true);
+        return true;
+    case CEL__OP_RECVMSG:
+    case CEL__OP_SENDMSG:
+    case CEL__OP_CONNECT:
         return true;
     case CEL__OP_RECV:
     case CEL__OP_SEND:
     case CEL__OP_READ:
     case CEL__OP_WRITE:
-        note_count(entry, op, asked, (size_t)n);
-        if (!op->whole) {
-            return true;
-        }
-        op->moved += (size_t)n;
-        op->result = (int64_t)op->moved;
-        return n == 0 || op->moved == op->len;
-    case CEL__OP_RECVMSG:
-    case CEL__OP_SENDMSG:
-    case CEL__OP_CONNECT:
         break;
     }
-    return true;
+    note_count(entry, op, asked, (size_t)n);
+    if (!op->whole) {
+        return true;
+    }
+    op->moved += (size_t)n;
+    op->result = (int64_t)op->moved;
+    return n == 0 || op->moved == op->len;
 }
 
 bool

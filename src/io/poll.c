@@ -7,7 +7,7 @@
  * end, by moving the last one into the gap.  Nothing is ever edge-triggered,
  * so no ready bit is trusted, and owned and other descriptors are alike.
  *
- * Place 0 belongs to the pipe that wakes a sleeping wait.
+ * Place 0 belongs to the eventfd that wakes a sleeping wait.
  *
  * Threads: the loop's owner, save wake().
  *
@@ -31,18 +31,16 @@ struct poll_state {
     struct pollfd *fds;
     uint32_t count;
     uint32_t room;
-    int pipe[2]; /* read end, write end */
+    int wake; /* eventfd */
 };
 
 static int
-make_pipe(struct poll_state *state)
+make_wake(struct poll_state *state)
 {
-    int err = cel__sys_pipe2(state->pipe, O_NONBLOCK | O_CLOEXEC);
-
-    if (err == 0) {
-        state->fds[0] = (struct pollfd){state->pipe[0], POLLIN, 0};
-    }
-    return err;
+    /* Should this fail, the number is not ours. */
+    state->wake = cel__sys_eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    state->fds[0] = (struct pollfd){state->wake, POLLIN, 0};
+    return state->wake < 0 ? state->wake : 0;
 }
 
 static int
@@ -60,7 +58,7 @@ poll_open(struct cel__loop *loop)
         free(state);
         return -ENOMEM;
     }
-    int err = make_pipe(state);
+    int err = make_wake(state);
     if (err < 0) {
         free(state->fds);
         free(state);
@@ -71,18 +69,11 @@ poll_open(struct cel__loop *loop)
 }
 
 static void
-close_pipe(struct poll_state *state)
-{
-    (void)cel__sys_close(state->pipe[0]);
-    (void)cel__sys_close(state->pipe[1]);
-}
-
-static void
 poll_close(struct cel__loop *loop)
 {
     struct poll_state *state = loop->state;
 
-    close_pipe(state);
+    (void)cel__sys_close(state->wake);
     free(state->fds);
     free(state);
     loop->state = NULL;
@@ -144,21 +135,10 @@ refresh(struct cel__loop *loop, int fd, struct cel__fd *entry)
 static int
 poll_submit(struct cel__loop *loop, struct cel__op *op)
 {
-    struct cel__fd *entry;
-
     /* Files that are always ready end at once, and closed ones are told. */
-    if (op->code == CEL__OP_POLL && cel__op_try(NULL, op)) {
-        return 1;
-    }
-    int err = cel__readiness_submit(loop, op, &entry);
-    if (err != 0) {
-        return err;
-    }
-    err = refresh(loop, op->fd, entry);
-    if (cel__unlikely(err < 0)) {
-        return cel__readiness_refused(entry, op, err);
-    }
-    return 0;
+    return op->code == CEL__OP_POLL && cel__op_try(NULL, op)
+               ? 1
+               : cel__readiness_submit(loop, op, refresh);
 }
 
 static void
@@ -188,10 +168,8 @@ poll_after_fork(struct cel__loop *loop)
 {
     struct poll_state *state = loop->state;
 
-    close_pipe(state);
-    state->pipe[0] = -1; /* should this fail, the numbers are not ours */
-    state->pipe[1] = -1;
-    return make_pipe(state);
+    (void)cel__sys_close(state->wake);
+    return make_wake(state);
 }
 
 static void
@@ -211,17 +189,16 @@ dispatch(struct cel__loop *loop, int fd, int events)
     }
 }
 
-/* Empty the pipe; where it was closed behind our back, make another. */
+/* Empty the eventfd; where it was closed behind our back, make another. */
 static int
 take_wakes(struct poll_state *state)
 {
-    char bytes[64];
+    uint64_t count;
 
     if ((state->fds[0].revents & POLLNVAL) != 0) {
-        return make_pipe(state);
+        return make_wake(state);
     }
-    while (cel__sys_read(state->pipe[0], bytes, sizeof(bytes)) ==
-           sizeof(bytes)) {}
+    (void)cel__sys_read(state->wake, &count, sizeof(count));
     return 0;
 }
 
@@ -268,11 +245,7 @@ poll_wake(struct cel__loop *loop)
 {
     struct poll_state *state = loop->state;
 
-    /* Again, for a wake that is lost stays lost.  The kernel has no reason to
-       refuse (a full pipe is enough of a wake); a torture run has. */
-    if (cel__sys_write(state->pipe[1], "", 1) < 0) {
-        (void)cel__sys_write(state->pipe[1], "", 1);
-    }
+    cel__sys_poke(state->wake);
 }
 
 const struct cel__backend cel__poll_backend = {

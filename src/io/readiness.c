@@ -83,7 +83,7 @@ try_first(const struct cel__fd *entry, const struct cel__op *op)
 
 int
 cel__readiness_submit(struct cel__loop *loop, struct cel__op *op,
-                      struct cel__fd **out)
+                      cel__readiness_arm *arm)
 {
     struct cel__fd *entry = cel__fd_find(&loop->fds, op->fd);
 
@@ -97,13 +97,10 @@ cel__readiness_submit(struct cel__loop *loop, struct cel__op *op,
         }
     }
     cel__list_append(&entry->waiters[cel__readiness_queue(op)], &op->link);
-    *out = entry;
-    return 0;
-}
-
-int
-cel__readiness_refused(struct cel__fd *entry, struct cel__op *op, int err)
-{
+    int err = arm(loop, op->fd, entry);
+    if (cel__likely(err == 0)) {
+        return 0;
+    }
     cel__list_remove(&op->link);
     if (err != -EPERM) {
         return err;

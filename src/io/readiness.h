@@ -8,7 +8,6 @@
 #ifndef CEL_READINESS_H
 #define CEL_READINESS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "io/backend.h"
@@ -18,22 +17,16 @@
 /* Which of its entry's queues `op` waits in. */
 int cel__readiness_queue(const struct cel__op *op);
 
-/*
- * First half of submit(): try `op` where that may succeed, else queue it.
- *
- * Returns 1 where it ended, 0 where it is queued, as the last of its queue,
- * and the caller must arm its entry, left in `*out`; or a negative errno.
- */
-int cel__readiness_submit(struct cel__loop *loop, struct cel__op *op,
-                          struct cel__fd **out);
+/* See that what the operations of `entry`, which is fd's, wait for is told of.
+   Returns 0 or a negative errno; -EPERM: the descriptor can't be waited for,
+   it is always ready. */
+typedef int cel__readiness_arm(struct cel__loop *loop, int fd,
+                               struct cel__fd *entry);
 
-/*
- * Second half where arming failed with `err`: take `op` out of its queue
- * again.  Returns what submit() is to return: 1 (result is set) where the
- * kernel says that the descriptor can't be waited for (-EPERM), for then it
- * is always ready; else `err`.
- */
-int cel__readiness_refused(struct cel__fd *entry, struct cel__op *op, int err);
+/* What submit() does: try `op` where that may succeed, else queue it, as the
+   last of its queue, and arm its entry. */
+int cel__readiness_submit(struct cel__loop *loop, struct cel__op *op,
+                          cel__readiness_arm *arm);
 
 /*
  * The descriptor is ready for `events` (of poll(2) and epoll(7)): run what
@@ -42,17 +35,9 @@ int cel__readiness_refused(struct cel__fd *entry, struct cel__op *op, int err);
 void cel__readiness_event(struct cel__loop *loop, struct cel__fd *entry,
                           uint32_t events);
 
-/* What the operations of `entry` wait for, as events of poll(2); not those
-   that the kernel has a request for. */
+/* What the operations of `entry` wait for, as events of poll(2), 0 where none
+   does; not those that the kernel has a request for. */
 uint32_t cel__readiness_interest(const struct cel__fd *entry);
-
-/* Whether anybody waits for readiness of the descriptor, be it only for its
-   failure. */
-static inline bool
-cel__readiness_wanted(const struct cel__fd *entry)
-{
-    return cel__readiness_interest(entry) != 0;
-}
 
 /* End the operations of `entry` with `result`; not those that the kernel has a
    request for. */

@@ -221,7 +221,7 @@ submit_request(struct cel__loop *loop, struct cel__fd *entry,
         return cel__epoll_backend.submit(loop, op);
     }
     if (is_watched(entry, op)) {
-        if (cel__readiness_wanted(entry)) {
+        if (cel__readiness_interest(entry) != 0) {
             return cel__epoll_backend.submit(loop, op);
         }
         cel__epoll_disarm(loop, op->fd, entry);
@@ -619,12 +619,6 @@ cel__uring_hand_over(struct cel__loop *loop)
             cel__uring_ring_npushed(ring) == 0);
 }
 
-static void
-uring_wake(struct cel__loop *loop)
-{
-    cel__epoll_backend.wake(loop);
-}
-
 const struct cel__backend cel__uring_backend = {
     .name = "uring",
     .files = true,
@@ -634,6 +628,6 @@ const struct cel__backend cel__uring_backend = {
     .cancel = uring_cancel,
     .poll = uring_poll,
     .forget = uring_forget,
-    .wake = uring_wake,
+    .wake = cel__epoll_wake,
     .after_fork = uring_after_fork,
 };

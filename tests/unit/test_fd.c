@@ -8,9 +8,8 @@
 
 TEST(an_entry_is_found_once_made)
 {
-    struct cel__fd_table table;
+    struct cel__fd_table table = {0};
 
-    cel__fd_table_init(&table);
     CHECK_PTR(cel__fd_find(&table, 0), NULL);
     CHECK_PTR(cel__fd_find(&table, -1), NULL);
     struct cel__fd *five = cel__fd_make(&table, 5);
@@ -24,9 +23,8 @@ TEST(an_entry_is_found_once_made)
 
 TEST(entries_do_not_move_when_the_table_grows)
 {
-    struct cel__fd_table table;
+    struct cel__fd_table table = {0};
 
-    cel__fd_table_init(&table);
     struct cel__fd *low = cel__fd_make(&table, 3);
     struct cel__fd *high = cel__fd_make(&table, 1000000);
     CHECK(high != NULL);
@@ -41,11 +39,10 @@ TEST(a_walk_meets_every_entry_that_was_made)
 {
     static const int numbers[] = {7, CEL__FD_CHUNK * 3 + 1,
                                   CEL__FD_CHUNK * 4 - 1};
-    struct cel__fd_table table;
+    struct cel__fd_table table = {0};
     struct cel__fd *entry;
     int found = 0;
 
-    cel__fd_table_init(&table);
     for (int i = 0; i < 3; i++) {
         entry = cel__fd_make(&table, numbers[i]);
         CHECK(entry != NULL);
@@ -61,11 +58,10 @@ TEST(a_walk_meets_every_entry_that_was_made)
 
 TEST(a_call_is_worth_trying_unless_an_edge_tells_otherwise)
 {
-    struct cel__fd_table table;
+    struct cel__fd_table table = {0};
     struct cel__link waiter;
 
     CHECK(cel__fd_worth_trying(NULL, CEL__READABLE));
-    cel__fd_table_init(&table);
     struct cel__fd *entry = cel__fd_make(&table, 3);
     CHECK(entry != NULL);
     CHECK(cel__fd_worth_trying(entry, CEL__READABLE));
@@ -82,10 +78,9 @@ TEST(a_call_is_worth_trying_unless_an_edge_tells_otherwise)
 
 TEST(a_short_read_drains_only_what_is_exact)
 {
-    struct cel__fd_table table;
+    struct cel__fd_table table = {0};
 
     cel__fd_drained(NULL, CEL__READABLE, true);
-    cel__fd_table_init(&table);
     struct cel__fd *entry = cel__fd_make(&table, 3);
     CHECK(entry != NULL);
     entry->ready = CEL__READABLE | CEL__WRITABLE;
@@ -105,9 +100,8 @@ TEST(a_short_read_drains_only_what_is_exact)
 
 TEST(a_reset_starts_a_new_generation)
 {
-    struct cel__fd_table table;
+    struct cel__fd_table table = {0};
 
-    cel__fd_table_init(&table);
     struct cel__fd *entry = cel__fd_make(&table, 3);
     CHECK(entry != NULL);
     uint32_t before = entry->generation;
