@@ -37,15 +37,16 @@
    that slabs are many. */
 #define SLAB (CEL__HARD ? 2U : 64U)
 
-/* Stacks in the pool that keep their lower pages: they will be taken next,
-   and at 256 KiB each they are 4 MiB at worst. */
+/* Stacks in the pool that keep their lower pages in any case. */
 #define KEEP (CEL__HARD ? 1U : 16U)
 
-/* Of the stacks that come back beyond those, one in so many is looked at; if
-   it was used deeply, so are the next LOOKS.  Where fewer than one in LOOKS
-   are deep, what is missed is less than the page that each stack keeps. */
-#define SAMPLE (CEL__HARD ? 1U : 64U)
-#define LOOKS  64U
+/* By how many stacks the pool grows between two looks at one that comes back;
+   who come and go while it does not grow will be taken next, and keep what
+   they have: at 256 KiB each they are 16 MiB at worst.  If one was used
+   deeply, the next LOOKS are looked at too.  Where fewer than one in LOOKS are
+   deep, what is missed is less than the page that each stack keeps. */
+#define STEP  (CEL__HARD ? 0U : 64U)
+#define LOOKS 64U
 
 /* The smallest stack. */
 #define LEAST ((size_t)16384)
@@ -104,6 +105,7 @@ cel__stackpool_init(struct cel__stackpool *pool, size_t size, size_t tail)
         size = least;
     }
     pool->page = page;
+    pool->look_at = KEEP;
     pool->size = round_up(size, page);
     pool->tail = round_up(tail, page);
     if ((pool->size + pool->tail) / page % 2 == 0) {
@@ -296,14 +298,15 @@ trim(struct cel__stackpool *pool, const struct cel__stack *stack)
 static inline bool
 is_sample(struct cel__stackpool *pool)
 {
-    if (pool->nfree < KEEP) {
+    if (pool->look_at > pool->nfree + STEP && pool->look_at > KEEP) {
+        pool->look_at = pool->nfree + STEP;
+    }
+    if (cel__likely(pool->nfree < pool->look_at)) {
         return false;
     }
-    if (pool->looks > 0) {
-        pool->looks--;
-        return true;
-    }
-    return ++pool->ngiven % SAMPLE == 0;
+    pool->look_at = pool->nfree + (pool->looks > 0 ? 1 : STEP);
+    pool->looks -= pool->looks > 0;
+    return true;
 }
 
 /* Whose memory lies below was written to: nothing can be trusted. */

@@ -14,8 +14,8 @@
  * Guards: see guard.c.  Where none can be made, whether its pages were touched
  * is seen when the stack comes back, and one line in the log says so.
  *
- * Pool: last in, first out, for a stack just left is in the caches.  Of those
- * far down samples are taken: one used deeply gives its lower pages back
+ * Pool: last in, first out, for a stack just left is in the caches.  Where the
+ * pool grows samples are taken: one used deeply gives its lower pages back
  * (MADV_DONTNEED costs 1.5 us and the page fault after it as much again).
  *
  * Colour: the tops of neighbouring stacks differ by multiples of 64 bytes
@@ -55,9 +55,9 @@ struct cel__stackpool {
     size_t nmade;  /* stacks mapped in all */
     struct cel__stackslab *slabs; /* all mappings, the newest first */
     struct cel__stackslab *fresh; /* those with never used stacks */
-    unsigned ngiven; /* those who came back, to look at every so many-th */
-    unsigned looks;  /* how many more are looked at in any case */
-    bool unguarded;  /* a stack without a guard was made, and logged */
+    size_t look_at; /* length of `free` at which one is looked at again */
+    unsigned looks; /* how many more are looked at in any case */
+    bool unguarded; /* a stack without a guard was made, and logged */
 };
 
 /*

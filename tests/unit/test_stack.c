@@ -241,6 +241,34 @@ TEST(a_stack_used_deeply_gives_its_lower_pages_back)
     cel__stackpool_fini(&pool);
 }
 
+TEST(a_stack_in_steady_use_keeps_its_pages)
+{
+    enum {
+        N = 400
+    };
+    static struct cel__stack stacks[N];
+
+    if (CEL__HARD) {
+        SKIP("every stack is looked at");
+    }
+    need_small_pages();
+    cel__stackpool_init(&pool, 65536, 0);
+    for (int i = 0; i < N; i++) {
+        stacks[i] = take();
+        stacks[i].top[-1] = 1;
+    }
+    for (int i = 0; i < N; i++) {
+        cel__stackpool_give(&pool, &stacks[i]);
+    }
+    for (int i = 0; i < N; i++) {
+        struct cel__stack stack = take();
+        CHECK(i == 0 || resident(stack.low, stack.low + PAGE) == 1);
+        memset(stack.low, 1, (size_t)(stack.top - stack.low));
+        cel__stackpool_give(&pool, &stack);
+    }
+    cel__stackpool_fini(&pool);
+}
+
 TEST(the_use_of_a_stack_is_known_to_the_word)
 {
     cel__stackpool_init(&pool, 65536, 0);
