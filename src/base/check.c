@@ -15,12 +15,10 @@
 void
 cel__panic(const char *format, ...)
 {
-    static const char prefix[] = "celadon: ";
-    char text[512];
-    size_t len = sizeof(prefix) - 1;
+    char text[512] = "celadon: ";
+    size_t len = strlen(text);
     va_list args;
 
-    memcpy(text, prefix, len);
     va_start(args, format);
     int n = vsnprintf(text + len, sizeof(text) - len - 1, format, args);
     va_end(args);

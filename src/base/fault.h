@@ -13,15 +13,11 @@
 #ifndef CEL_FAULT_H
 #define CEL_FAULT_H
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #if CEL__HARD
 /* 0, or a positive errno value that the caller must fail with. */
 int cel__fault(const char *name);
-/* Whether the fault that was asked for is still to come. */
-bool cel__fault_pending(void);
 /* A number below `n`, at random. */
 uint32_t cel__dice(uint32_t n);
 #else
@@ -30,11 +26,6 @@ cel__fault(const char *name)
 {
     (void)name;
     return 0;
-}
-static inline bool
-cel__fault_pending(void)
-{
-    return false;
 }
 static inline uint32_t
 cel__dice(uint32_t n)

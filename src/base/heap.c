@@ -24,22 +24,12 @@
 #define ARITY 4
 
 void
-cel__heap_init(struct cel__heap *heap)
-{
-    heap->slots = NULL;
-    heap->count = 0;
-    heap->room = 0;
-    heap->seq = 0;
-}
-
-void
 cel__heap_fini(struct cel__heap *heap)
 {
     for (size_t i = 0; i < heap->count; i++) {
         heap->slots[i].node->index = CEL__HEAP_NONE;
     }
     free(heap->slots);
-    cel__heap_init(heap);
 }
 
 static inline bool

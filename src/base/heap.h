@@ -31,7 +31,7 @@ struct cel__heap_slot {
 
 /*
  * Invariants: slots[i].node->index == i; no slot is less than its parent
- * slots[(i - 1) / 4], by (key, seq).
+ * slots[(i - 1) / 4], by (key, seq).  Zeroed: an empty one.
  */
 struct cel__heap {
     struct cel__heap_slot *slots;
@@ -40,7 +40,7 @@ struct cel__heap {
     uint64_t seq;
 };
 
-void cel__heap_init(struct cel__heap *heap);
+/* Takes out what is in it. */
 void cel__heap_fini(struct cel__heap *heap);
 
 /* Returns 0 or -ENOMEM; on error the heap is as it was. */

@@ -21,15 +21,10 @@ struct cel__message {
     void (*fn)(struct cel__message *message); /* runs in the receiver */
 };
 
+/* Zeroed: an empty one. */
 struct cel__inbox {
     _Atomic(struct cel__message *) top; /* the newest; NULL: empty */
 };
-
-static inline void
-cel__inbox_init(struct cel__inbox *inbox)
-{
-    atomic_init(&inbox->top, NULL);
-}
 
 /* Returns whether the inbox was empty: then the receiver may be asleep. */
 static inline bool

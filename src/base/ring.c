@@ -88,17 +88,13 @@ cel__ring_remove(struct cel__ring *ring, const void *item)
 }
 
 void
-cel__ring_shuffle(struct cel__ring *ring, uint64_t seed)
+cel__ring_shuffle(struct cel__ring *ring)
 {
-    uint64_t state = seed | 1;
-
-    /* Fisher and Yates, over a multiplicative generator's upper half. */
+    /* Fisher and Yates. */
     for (uint32_t left = cel__ring_count(ring); left > 1; left--) {
-        state = state * UINT64_C(6364136223846793005) +
-                UINT64_C(1442695040888963407);
-        uint32_t pick = (uint32_t)((state >> 32) % left);
+        uint32_t pick = ring->head + cel__dice(left);
         void **a = &ring->slots[(ring->head + left - 1) & ring->mask];
-        void **b = &ring->slots[(ring->head + pick) & ring->mask];
+        void **b = &ring->slots[pick & ring->mask];
         void *item = *a;
 
         *a = *b;

@@ -64,8 +64,8 @@ cel__ring_release(struct cel__ring *ring)
  */
 bool cel__ring_remove(struct cel__ring *ring, const void *item);
 
-/* Shuffle what is queued, by `seed` (hard build). */
-void cel__ring_shuffle(struct cel__ring *ring, uint64_t seed);
+/* Shuffle what is queued (hard build). */
+void cel__ring_shuffle(struct cel__ring *ring);
 
 static inline uint32_t
 cel__ring_count(const struct cel__ring *ring)

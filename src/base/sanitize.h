@@ -13,42 +13,29 @@
 
 #include <stddef.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define CEL__ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define CEL__ASAN 1
+/* Clang's way to ask for them, and younger gcc's; older ones define. */
+#if !defined(__has_feature)
+#define __has_feature(name) 0
 #endif
-#endif
-#ifndef CEL__ASAN
+
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define CEL__ASAN 1
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#else
 #define CEL__ASAN 0
 #endif
 
-#if defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
 #define CEL__TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define CEL__TSAN 1
-#endif
-#endif
-#ifndef CEL__TSAN
-#define CEL__TSAN 0
-#endif
-
-#if CEL__ASAN
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#endif
-#if CEL__TSAN
 #include <sanitizer/tsan_interface.h>
-#endif
 
 /* The thread sanitizer's own clone() takes every child for a fork's, with
    memory of its own, and breaks ours; this is the C library's. */
-#if CEL__TSAN
 int __clone(int (*fn)(void *), void *top, int flags, void *arg, ...);
 #define CEL__CLONE __clone
 #else
+#define CEL__TSAN  0
 #define CEL__CLONE clone
 #endif
 
@@ -59,8 +46,15 @@ int __clone(int (*fn)(void *), void *top, int flags, void *arg, ...);
 #else
 #define CEL__UNCOUNTED __attribute__((no_sanitize_thread))
 #endif
+
+/* valgrind is told of each stack, [low, top), and knows it by a number. */
 #if CEL__HAVE_VALGRIND
 #include <valgrind/valgrind.h>
+#define CEL__VALGRIND_KNOW(low, top) VALGRIND_STACK_REGISTER(low, top)
+#define CEL__VALGRIND_FORGET(id)     VALGRIND_STACK_DEREGISTER(id)
+#else
+#define CEL__VALGRIND_KNOW(low, top) ((void)(low), (void)(top), 0U)
+#define CEL__VALGRIND_FORGET(id)     ((void)(id))
 #endif
 
 /* A function that reads what others have left on their stacks. */
@@ -154,28 +148,6 @@ cel__sanitize_clear(const void *low, size_t size)
 #endif
     (void)low;
     (void)size;
-}
-
-/* Tell valgrind of a stack [low, top); returns its id for that. */
-static inline unsigned
-cel__valgrind_register(const void *low, const void *top)
-{
-#if CEL__HAVE_VALGRIND
-    return VALGRIND_STACK_REGISTER(low, top);
-#else
-    (void)low;
-    (void)top;
-    return 0;
-#endif
-}
-
-static inline void
-cel__valgrind_deregister(unsigned id)
-{
-#if CEL__HAVE_VALGRIND
-    VALGRIND_STACK_DEREGISTER(id);
-#endif
-    (void)id;
 }
 
 #endif

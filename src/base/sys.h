@@ -73,15 +73,10 @@ CEL__SYS_WRAP_ONCE(int, poll, (struct pollfd * fds, nfds_t count, int ms),
                    (fds, count, ms))
 
 /* `timeout` NULL: for ever. */
-static inline int
-cel__sys_ppoll(struct pollfd *fds, nfds_t count,
-               const struct timespec *timeout)
-{
-    int n;
-
-    CEL__SYS_ONCE(n, ppoll, (fds, count, timeout, NULL));
-    return n;
-}
+CEL__SYS_WRAP_ONCE(int, ppoll,
+                   (struct pollfd * fds, nfds_t count,
+                    const struct timespec *timeout, const sigset_t *mask),
+                   (fds, count, timeout, mask))
 
 CEL__SYS_WRAP(ssize_t, sendfile, (int out, int in, off_t *offset, size_t len),
               (out, in, offset, len))

@@ -7,6 +7,7 @@
 #ifndef CEL_SYS_SOCKET_H
 #define CEL_SYS_SOCKET_H
 
+#include <stddef.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 

@@ -244,7 +244,7 @@ take_fresh(struct cel__stackpool *pool, struct cel__stack *stack)
     stack->low = piece + pool->guard;
     stack->top = top_of(pool, piece, index);
     stack->end = piece + stride(pool);
-    slab->valgrind[index] = cel__valgrind_register(stack->low, stack->top);
+    slab->valgrind[index] = CEL__VALGRIND_KNOW(stack->low, stack->top);
     return stack->top;
 }
 
@@ -369,7 +369,7 @@ cel__stackpool_fini(struct cel__stackpool *pool)
         struct cel__stackslab *next = slab->next;
 
         for (unsigned i = 0; i < slab->nused; i++) {
-            cel__valgrind_deregister(slab->valgrind[i]);
+            CEL__VALGRIND_FORGET(slab->valgrind[i]);
         }
         (void)cel__sys_munmap(slab->base, slab->count * stride(pool));
         cel__guard_unmapped(slab->nprotected);

@@ -49,17 +49,21 @@
         .endr
         .endm
 
+        .macro  each_pair stp_or_ldp
+        \stp_or_ldp x19, x20, [sp, #0]
+        \stp_or_ldp x21, x22, [sp, #16]
+        \stp_or_ldp x23, x24, [sp, #32]
+        \stp_or_ldp x25, x26, [sp, #48]
+        \stp_or_ldp x27, x28, [sp, #64]
+        \stp_or_ldp x29, x30, [sp, #80]
+        \stp_or_ldp d8, d9, [sp, #96]
+        \stp_or_ldp d10, d11, [sp, #112]
+        \stp_or_ldp d12, d13, [sp, #128]
+        \stp_or_ldp d14, d15, [sp, #144]
+        .endm
+
         .macro  restore
-        ldp     x19, x20, [sp, #0]
-        ldp     x21, x22, [sp, #16]
-        ldp     x23, x24, [sp, #32]
-        ldp     x25, x26, [sp, #48]
-        ldp     x27, x28, [sp, #64]
-        ldp     x29, x30, [sp, #80]
-        ldp     d8, d9, [sp, #96]
-        ldp     d10, d11, [sp, #112]
-        ldp     d12, d13, [sp, #128]
-        ldp     d14, d15, [sp, #144]
+        each_pair ldp
         add     sp, sp, #160
         .endm
 
@@ -69,16 +73,7 @@
         function \name
         sub     sp, sp, #160
         .cfi_def_cfa_offset 160
-        stp     x19, x20, [sp, #0]
-        stp     x21, x22, [sp, #16]
-        stp     x23, x24, [sp, #32]
-        stp     x25, x26, [sp, #48]
-        stp     x27, x28, [sp, #64]
-        stp     x29, x30, [sp, #80]
-        stp     d8, d9, [sp, #96]
-        stp     d10, d11, [sp, #112]
-        stp     d12, d13, [sp, #128]
-        stp     d14, d15, [sp, #144]
+        each_pair stp
         saved_below
         mov     x9, sp
         str     x9, [x0]                /* the one is suspended */
@@ -103,15 +98,10 @@
         sub     x0, x0, #160
         adr     x9, coroutine_start
         stp     x1, x2, [x0, #0]        /* x19, x20 */
-        stp     xzr, xzr, [x0, #16]
-        stp     xzr, xzr, [x0, #32]
-        stp     xzr, xzr, [x0, #48]
-        stp     xzr, xzr, [x0, #64]
         stp     xzr, x9, [x0, #80]      /* x29: frame pointers end here */
-        stp     xzr, xzr, [x0, #96]
-        stp     xzr, xzr, [x0, #112]
-        stp     xzr, xzr, [x0, #128]
-        stp     xzr, xzr, [x0, #144]
+        .irp    at, 16, 32, 48, 64, 96, 112, 128, 144
+        stp     xzr, xzr, [x0, #\at]
+        .endr
         ret
         done    cel__switch_prepare
 

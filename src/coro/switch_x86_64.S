@@ -53,24 +53,18 @@
    the lines that follow say how that one goes on. */
         .macro  leave_by name
         function \name
-        save    %rbp
-        save    %rbx
-        save    %r12
-        save    %r13
-        save    %r14
-        save    %r15
+        .irp    reg, %rbp, %rbx, %r12, %r13, %r14, %r15
+        save    \reg
+        .endr
         mov     %rsp, (%rdi)            /* the one is suspended */
         mov     %rsi, %rsp              /* the other goes on */
         .endm
 
 /* void cel__switch(void **from, void *to) */
         leave_by cel__switch
-        restore %r15
-        restore %r14
-        restore %r13
-        restore %r12
-        restore %rbx
-        restore %rbp
+        .irp    reg, %r15, %r14, %r13, %r12, %rbx, %rbp
+        restore \reg
+        .endr
         ret
         done    cel__switch
 
@@ -133,12 +127,9 @@ coroutine_start:
         mov     %r13, %rdi
         call    *%r12
         mov     %rax, %rsp              /* whose turn it is now */
-        pop     %r15
-        pop     %r14
-        pop     %r13
-        pop     %r12
-        pop     %rbx
-        pop     %rbp
+        .irp    reg, %r15, %r14, %r13, %r12, %rbx, %rbp
+        pop     \reg
+        .endr
         lea     coroutine_start(%rip), %rcx
         cmp     %rcx, (%rsp)
         je      1f

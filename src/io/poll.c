@@ -211,7 +211,7 @@ wait_for(struct poll_state *state, cel_time timeout)
     };
 
     return cel__sys_ppoll(state->fds, state->count,
-                          timeout == CEL_FOREVER ? NULL : &span);
+                          timeout == CEL_FOREVER ? NULL : &span, NULL);
 }
 
 static int

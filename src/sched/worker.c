@@ -127,8 +127,6 @@ cel__worker_open(struct cel__worker **out,
     worker->polled = cel__clock_ticks();
     worker->now = cel__clock_now();
     worker->forks = cel__fork_count();
-    cel__heap_init(&worker->timers);
-    cel__inbox_init(&worker->inbox);
     cel__list_init(&worker->all);
     cel__list_init(&worker->annexes);
     cel__stackpool_init(&worker->stacks,
@@ -430,7 +428,7 @@ take_in(struct cel__worker *worker, int err)
     }
     fire_timers(worker);
     if (CEL__HARD) {
-        cel__ring_shuffle(&worker->ready, cel__dice(UINT32_MAX));
+        cel__ring_shuffle(&worker->ready);
     }
 }
 

@@ -153,11 +153,9 @@ cel_chan_shutdown(cel_chan *chan)
     struct cel__chan_wait *wait;
 
     chan->shut = true;
-    while ((wait = take_first(&chan->senders)) != NULL) {
-        cel__queue_finish(&wait->wait, -EPIPE, me);
-    }
     /* There are receivers only where nothing is left to receive. */
-    while ((wait = take_first(&chan->receivers)) != NULL) {
+    while ((wait = take_first(&chan->senders)) != NULL ||
+           (wait = take_first(&chan->receivers)) != NULL) {
         cel__queue_finish(&wait->wait, -EPIPE, me);
     }
     cel__latch_give(&chan->latch, me);

@@ -115,21 +115,17 @@ attempt_all(cel_case *cases, size_t ncases, struct cel__worker *me)
 
 /* Leave a node at each channel; all latches are held. */
 static void
-enqueue(cel_case *cases, size_t ncases, struct cel__select *select,
+enqueue(cel_case *first, const cel_case *cases, struct cel__select *select,
         struct cel__coro *self)
 {
-    for (size_t i = 0; i < ncases; i++) {
-        struct cel__chan_wait *wait = &node_of(&cases[i])->wait;
-        cel_chan *chan = cases[i].chan;
-        if (chan == NULL) {
-            continue;
-        }
+    for (cel_case *one = first; one != NULL; one = node_of(one)->next) {
+        struct cel__chan_wait *wait = &node_of(one)->wait;
         cel__wait_init(&wait->wait, self);
-        wait->value = cases[i].value;
+        wait->value = one->value;
         wait->select = select;
-        wait->index = (int)i;
-        cel__list_append(cases[i].op == CEL_SEND ? &chan->senders
-                                                 : &chan->receivers,
+        wait->index = (int)(one - cases);
+        cel__list_append(one->op == CEL_SEND ? &one->chan->senders
+                                             : &one->chan->receivers,
                          &wait->wait.link);
     }
 }
@@ -231,7 +227,7 @@ cel_select(cel_case *cases, size_t ncases, cel_time deadline)
                                          : -EPERM;
     }
     atomic_init(&select.winner, CEL__SELECT_OPEN);
-    enqueue(cases, ncases, &select, me->current);
+    enqueue(first, cases, &select, me->current);
     latch_all(first, me, false);
     me->nshared++;
     struct choice choice = {cases, ncases};

@@ -26,7 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/fault.h"
+#include "fault.h"
 
 /* Seconds a run may take, for a machine that does other things too. */
 #define LIMIT 60

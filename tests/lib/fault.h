@@ -7,6 +7,8 @@
 #ifndef CEL_TEST_FAULT_H
 #define CEL_TEST_FAULT_H
 
+#include <stdbool.h>
+
 #include "base/fault.h"
 
 /* The fault that was asked for. */
@@ -18,5 +20,8 @@ struct cel__fault {
 
 /* Read "NAME:N:ERRNAME".  False: it is not, and `error` may be 0. */
 bool cel__fault_read(const char *text, struct cel__fault *fault);
+
+/* Whether the fault that was asked for is still to come; hard builds only. */
+bool cel__fault_pending(void);
 
 #endif

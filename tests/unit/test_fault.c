@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Faults and dice, in hard builds; that they are nothing in others. */
-#include "base/fault.h"
+#include "fault.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,7 +22,6 @@ only_hard(const char *fault)
 TEST(without_a_fault_asked_for_calls_succeed)
 {
     CHECK_EQ(unsetenv("CELADON_FAULT"), 0);
-    CHECK(!cel__fault_pending());
     for (int i = 0; i < 100; i++) {
         CHECK_EQ(cel__fault("recv"), 0);
     }
@@ -35,9 +34,9 @@ TEST(the_nth_call_of_that_name_fails_and_no_other)
     CHECK_EQ(cel__fault("send"), 0);
     CHECK_EQ(cel__fault("recv"), 0);
     CHECK_EQ(cel__fault("send"), 0);
-    CHECK(cel__fault_pending());
+    CHECK(!CEL__HARD || cel__fault_pending());
     CHECK_EQ(cel__fault("recv"), ECONNRESET);
-    CHECK(!cel__fault_pending());
+    CHECK(!CEL__HARD || !cel__fault_pending());
     CHECK_EQ(cel__fault("recv"), 0);
 }
 

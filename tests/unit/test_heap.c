@@ -48,10 +48,9 @@ pop(struct cel__heap *heap)
 
 TEST(an_empty_heap_is_due_never)
 {
-    struct cel__heap heap;
+    struct cel__heap heap = {0};
     struct cel__heap_node node;
 
-    cel__heap_init(&heap);
     cel__heap_node_init(&node);
     CHECK(cel__heap_least(&heap) == CEL_FOREVER);
     CHECK(!cel__heap_has(&node));
@@ -66,10 +65,9 @@ TEST(timers_leave_by_key_and_equal_ones_in_the_order_they_came)
         N = 2000
     };
     static struct timer timers[N];
-    struct cel__heap heap;
+    struct cel__heap heap = {0};
     uint32_t seed = 1;
 
-    cel__heap_init(&heap);
     for (int i = 0; i < N; i++) {
         timers[i].key = next_random(&seed) % 100;
         timers[i].order = i;
@@ -97,11 +95,10 @@ TEST(random_inserting_and_removing_keeps_the_invariants)
         N = 300
     };
     static struct timer timers[N];
-    struct cel__heap heap;
+    struct cel__heap heap = {0};
     uint32_t seed = 7;
     size_t count = 0;
 
-    cel__heap_init(&heap);
     for (int i = 0; i < N; i++) {
         cel__heap_node_init(&timers[i].node);
     }
@@ -136,10 +133,9 @@ TEST(random_inserting_and_removing_keeps_the_invariants)
 
 TEST(the_check_sees_a_broken_order)
 {
-    struct cel__heap heap;
+    struct cel__heap heap = {0};
     struct cel__heap_node nodes[3];
 
-    cel__heap_init(&heap);
     for (int i = 0; i < 3; i++) {
         cel__heap_node_init(&nodes[i]);
         CHECK_EQ(cel__heap_insert(&heap, &nodes[i], i), 0);
@@ -156,14 +152,13 @@ TEST(the_check_sees_a_broken_order)
 
 TEST(where_memory_is_short_the_heap_is_as_it_was)
 {
-    struct cel__heap heap;
+    struct cel__heap heap = {0};
     struct cel__heap_node nodes[3];
 
     if (!CEL__HARD) {
         SKIP("not a hard build");
     }
     CHECK_EQ(setenv("CELADON_FAULT", "malloc:2:ENOMEM", 1), 0);
-    cel__heap_init(&heap);
     for (int i = 0; i < 3; i++) {
         cel__heap_node_init(&nodes[i]);
         CHECK_EQ(cel__heap_insert(&heap, &nodes[i], 9 - i),

@@ -16,10 +16,9 @@ struct numbered {
 
 TEST(messages_come_in_the_order_they_were_sent)
 {
-    struct cel__inbox inbox;
+    struct cel__inbox inbox = {NULL};
     struct numbered messages[3];
 
-    cel__inbox_init(&inbox);
     CHECK(cel__inbox_empty(&inbox));
     CHECK_PTR(cel__inbox_take(&inbox), NULL);
     for (int i = 0; i < 3; i++) {
@@ -61,7 +60,6 @@ TEST(nothing_of_several_senders_is_lost_or_swapped)
     int next[SENDERS] = {0};
     int left = SENDERS * EACH;
 
-    cel__inbox_init(&shared);
     for (int i = 0; i < SENDERS; i++) {
         for (int k = 0; k < EACH; k++) {
             sent[i][k].sender = i;

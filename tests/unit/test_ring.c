@@ -128,32 +128,27 @@ TEST(removing_keeps_the_order_of_the_others)
     }
 }
 
-TEST(shuffling_loses_nothing_and_is_the_same_for_the_same_seed)
+TEST(shuffling_loses_nothing)
 {
-    struct cel__ring rings[2];
+    struct cel__ring ring;
     bool seen[100] = {false};
     int moved = 0;
 
-    for (int r = 0; r < 2; r++) {
-        open_with(&rings[r], 100);
-        for (uintptr_t i = 0; i < 100; i++) {
-            cel__ring_put(&rings[r], item(i));
-        }
-        cel__ring_shuffle(&rings[r], 42);
-    }
+    open_with(&ring, 100);
     for (uintptr_t i = 0; i < 100; i++) {
-        void *got = cel__ring_take(&rings[0]);
-        uintptr_t n = (uintptr_t)got - 1;
+        cel__ring_put(&ring, item(i));
+    }
+    cel__ring_shuffle(&ring);
+    for (uintptr_t i = 0; i < 100; i++) {
+        uintptr_t n = (uintptr_t)cel__ring_take(&ring) - 1;
 
-        CHECK_PTR(cel__ring_take(&rings[1]), got);
         CHECK_LT(n, 100);
         CHECK(!seen[n]);
         seen[n] = true;
         moved += n != i;
     }
     CHECK_GT(moved, 50);
-    cel__ring_fini(&rings[0]);
-    cel__ring_fini(&rings[1]);
+    cel__ring_fini(&ring);
 }
 
 TEST(where_memory_is_short_the_ring_is_as_it_was)
