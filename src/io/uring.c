@@ -126,7 +126,6 @@ post(struct cel__uring *state, struct cel__fd *entry, struct cel__op *op)
         return -ENOMEM;
     }
     cel__uring_op_put(entry, op, sqe);
-    sqe->user_data = (uintptr_t)op;
     op->posted = true;
     state->nposted++;
     if (entry != NULL) {
@@ -420,12 +419,14 @@ watch(struct cel__uring *state)
 {
     struct cel__uring_sqe *sqe = cel__uring_ring_push(&state->ring);
 
+    state->watching = sqe != NULL;
     if (sqe != NULL) {
-        sqe->opcode = CEL__URING_POLL_ADD;
-        sqe->fd = state->epoll.epoll;
-        sqe->op_flags = READABLE;
-        sqe->user_data = CEL__URING_WATCH;
-        state->watching = true;
+        *sqe = (struct cel__uring_sqe){
+            .opcode = CEL__URING_POLL_ADD,
+            .fd = state->epoll.epoll,
+            .op_flags = READABLE,
+            .user_data = CEL__URING_WATCH,
+        };
     }
 }
 

@@ -46,8 +46,7 @@ struct cel__uring {
 /* Whether the kernel can make the call of `op` itself: on owned sockets. */
 bool cel__uring_op_fits(const struct cel__fd *entry, const struct cel__op *op);
 
-/* Fill in, but for user_data, the request for `op`; `entry` may be NULL for
-   one on a file. */
+/* Write the request for `op`; `entry` may be NULL for one on a file. */
 void cel__uring_op_put(const struct cel__fd *entry, struct cel__op *op,
                        struct cel__uring_sqe *sqe);
 

@@ -32,14 +32,15 @@ push_cancel(struct cel__uring *state, const struct cel__op *op)
 {
     struct cel__uring_sqe *sqe = cel__uring_ring_push(&state->ring);
 
-    if (sqe == NULL) {
-        return false;
+    if (sqe != NULL) {
+        *sqe = (struct cel__uring_sqe){
+            .opcode = CEL__URING_ASYNC_CANCEL,
+            .flags = CEL__URING_SQE_SKIP_SUCCESS,
+            .addr = (uintptr_t)op,
+            .user_data = CEL__URING_NOBODY,
+        };
     }
-    sqe->opcode = CEL__URING_ASYNC_CANCEL;
-    sqe->flags = CEL__URING_SQE_SKIP_SUCCESS;
-    sqe->addr = (uintptr_t)op;
-    sqe->user_data = CEL__URING_NOBODY;
-    return true;
+    return sqe != NULL;
 }
 
 /* Take the request of `op` back.  Returns whether it is gone; then `*res` is

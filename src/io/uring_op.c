@@ -51,45 +51,54 @@ void
 cel__uring_op_put(const struct cel__fd *entry, struct cel__op *op,
                   struct cel__uring_sqe *sqe)
 {
-    sqe->opcode = opcodes[op->code];
-    sqe->fd = op->fd;
-    sqe->addr = (uintptr_t)op->data + op->moved;
-    sqe->op_flags = (uint32_t)op->flags;
-    if (op->code == CEL__OP_SEND || op->code == CEL__OP_SENDMSG) {
-        sqe->op_flags |= MSG_NOSIGNAL;
-    }
+    uint32_t flags = (uint32_t)op->flags;
+    uint32_t len = 0;
+    uint64_t off = 0;
+
     switch (op->code) {
     case CEL__OP_RECV:
     case CEL__OP_SEND:
         op->asked = at_most(cel__op_portion(entry, op));
-        sqe->len = op->asked;
+        len = op->asked;
         break;
     case CEL__OP_RECVMSG:
     case CEL__OP_SENDMSG:
-        sqe->len = 1;
+        len = 1;
         break;
     case CEL__OP_ACCEPT:
-        sqe->off = (uintptr_t)op->addrlen;
-        sqe->op_flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+        off = (uintptr_t)op->addrlen;
+        flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
         break;
     case CEL__FILEOP_OPEN:
-        sqe->len = (uint32_t)op->len;
+        len = (uint32_t)op->len;
         break;
     case CEL__FILEOP_READ:
     case CEL__FILEOP_WRITE:
-        sqe->len = at_most(op->len);
-        sqe->off = (uint64_t)op->offset;
+        len = at_most(op->len);
+        off = (uint64_t)op->offset;
         break;
     case CEL__FILEOP_SYNC:
-        sqe->op_flags = op->flags != 0 ? CEL__URING_SYNC_DATA : 0;
+        flags = flags != 0 ? CEL__URING_SYNC_DATA : 0;
         break;
     case CEL__FILEOP_STAT:
-        sqe->len = STATX_BASIC_STATS;
-        sqe->off = (uintptr_t)op->status;
+        len = STATX_BASIC_STATS;
+        off = (uintptr_t)op->status;
         break;
     default:
         break;
     }
+    if (op->code == CEL__OP_SEND || op->code == CEL__OP_SENDMSG) {
+        flags |= MSG_NOSIGNAL;
+    }
+    *sqe = (struct cel__uring_sqe){
+        .opcode = opcodes[op->code],
+        .fd = op->fd,
+        .off = off,
+        .addr = (uintptr_t)op->data + op->moved,
+        .len = len,
+        .op_flags = flags,
+        .user_data = (uintptr_t)op,
+    };
 }
 
 bool

@@ -19,7 +19,6 @@
 #include "io/uring_ring.h"
 
 #include <errno.h>
-#include <string.h>
 #include <time.h>
 
 #include "base/sys.h"
@@ -244,9 +243,7 @@ cel__uring_ring_push(struct cel__uring_ring *ring)
             return NULL;
         }
     }
-    struct cel__uring_sqe *sqe = &ring->sqes[ring->tail++ & ring->sq_mask];
-    memset(sqe, 0, sizeof(*sqe));
-    return sqe;
+    return &ring->sqes[ring->tail++ & ring->sq_mask];
 }
 
 bool

@@ -65,8 +65,9 @@ void cel__uring_ring_unmap(struct cel__uring_ring *ring);
 void cel__uring_ring_drop(struct cel__uring_ring *ring);
 
 /*
- * A zeroed request to fill in; those before it are submitted where the ring
- * is full.  Returns NULL where the kernel will not take those.
+ * The place of the next request, to be written whole; those before it are
+ * submitted where the ring is full.  Returns NULL where the kernel will not
+ * take those.
  */
 struct cel__uring_sqe *cel__uring_ring_push(struct cel__uring_ring *ring);
 
