@@ -564,7 +564,7 @@ enter(struct cel__loop *loop, cel_time timeout, bool alone)
     else if (alone && timeout != 0) {
         return doze(loop, timeout);
     }
-    if (state->embedded || cel__uring_ring_wants_enter(ring)) {
+    if (alone || state->embedded || cel__uring_ring_npushed(ring) != 0) {
         /* Not a wait of no time, which costs a timer: 24 us. */
         return cel__uring_ring_enter(ring, 0, 0);
     }

@@ -21,7 +21,6 @@
 #define CEL__URING_CQSIZE        (1u << 3)  /* cq_entries is set */
 #define CEL__URING_CLAMP         (1u << 4)  /* cut sizes to the limits */
 #define CEL__URING_SUBMIT_ALL    (1u << 7)  /* go on after one that fails */
-#define CEL__URING_TASKRUN_FLAG  (1u << 9)  /* CEL__URING_SQ_TASKRUN is kept */
 #define CEL__URING_SINGLE_ISSUER (1u << 12) /* one thread submits */
 #define CEL__URING_DEFER_TASKRUN (1u << 13) /* work is done in enter() only */
 #define CEL__URING_NO_SQARRAY    (1u << 16) /* 6.6: no indirection */
@@ -35,10 +34,6 @@
 #define CEL__URING_GETEVENTS (1u << 0)
 #define CEL__URING_EXT_ARG   (1u << 3)
 #define CEL__URING_NO_IOWAIT (1u << 7) /* 6.15 */
-
-/* The flags in the submission ring. */
-#define CEL__URING_SQ_CQ_OVERFLOW (1u << 1) /* completions wait for room */
-#define CEL__URING_SQ_TASKRUN     (1u << 2) /* work waits for an enter() */
 
 /* io_uring_register() */
 #define CEL__URING_REGISTER_EVENTFD 4 /* 5.2 */

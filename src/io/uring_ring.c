@@ -35,8 +35,7 @@
 /* What the oldest kernel that will do has. */
 #define REQUIRED                                                              \
     (CEL__URING_CQSIZE | CEL__URING_CLAMP | CEL__URING_SUBMIT_ALL |           \
-     CEL__URING_TASKRUN_FLAG | CEL__URING_SINGLE_ISSUER |                     \
-     CEL__URING_DEFER_TASKRUN)
+     CEL__URING_SINGLE_ISSUER | CEL__URING_DEFER_TASKRUN)
 
 #define REQUIRED_FEATURES (CEL__URING_HAS_SINGLE_MMAP | CEL__URING_HAS_EXT_ARG)
 
@@ -144,7 +143,6 @@ locate(struct cel__uring_ring *ring, const struct cel__uring_params *params)
     ring->cq_mask = params->cq_entries - 1;
     ring->sq_head = at(ring, params->sq_off.head);
     ring->sq_tail = at(ring, params->sq_off.tail);
-    ring->sq_flags = at(ring, params->sq_off.flags);
     ring->cq_head = at(ring, params->cq_off.head);
     ring->cq_tail = at(ring, params->cq_off.tail);
     ring->cqes = at(ring, params->cq_off.cqes);

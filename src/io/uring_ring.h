@@ -34,7 +34,6 @@ struct cel__uring_ring {
     uint32_t head; /* the next completion; likewise */
     atomic_uint *sq_head; /* the kernel's */
     atomic_uint *sq_tail;
-    atomic_uint *sq_flags; /* the kernel's */
     atomic_uint *cq_head;
     atomic_uint *cq_tail; /* the kernel's */
     struct cel__uring_sqe *sqes;
@@ -127,18 +126,6 @@ cel__uring_ring_peek(const struct cel__uring_ring *ring, uint32_t n)
     return tail - ring->head > n
                ? ring->cqes[(ring->head + n) & ring->cq_mask].user_data
                : CEL__URING_NOBODY;
-}
-
-/* Whether an enter() that does not wait would bring anything about. */
-static inline bool
-cel__uring_ring_wants_enter(const struct cel__uring_ring *ring)
-{
-    /* Relaxed: a hint; the work itself is ordered by the system call. */
-    uint32_t flags = atomic_load_explicit(ring->sq_flags,
-                                          memory_order_relaxed);
-
-    return cel__uring_ring_npushed(ring) != 0 ||
-           (flags & (CEL__URING_SQ_TASKRUN | CEL__URING_SQ_CQ_OVERFLOW)) != 0;
 }
 
 #endif
