@@ -63,6 +63,8 @@ failing(void *arg)
 
     (void)arg;
     int before = ndescriptors();
+    /* Of a folder that we may not look into it would be -EACCES. */
+    CHECK_EQ(setenv("PATH", "/usr/local/bin:/usr/bin:/bin", 1), 0);
     CHECK_EQ(spawn_error("/nowhere/at/all", &options), -ENOENT);
     CHECK_EQ(spawn_error("no-such-program-anywhere", &options), -ENOENT);
     CHECK_EQ(spawn_error("", &options), -ENOENT);

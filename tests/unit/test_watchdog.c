@@ -20,8 +20,8 @@
 /* The lines that were said, by the watchdog's thread. */
 static char said[8192];
 static size_t nsaid;
-static atomic_int nreports;
-static atomic_bool told; /* something was said of "busy" */
+static atomic_int nnamed; /* reports that name a coroutine */
+static atomic_bool told;  /* something was said of "busy" */
 
 static void
 keep(const char *line)
@@ -33,8 +33,10 @@ keep(const char *line)
     nsaid += len;
     said[nsaid++] = '\n';
     said[nsaid] = '\0';
-    if (strstr(line, "has not switched for") != NULL) {
-        atomic_fetch_add(&nreports, 1);
+    /* On a busy machine a thread may not come to answer. */
+    if (strstr(line, "has not switched for") != NULL &&
+        strstr(line, "nor does it answer") == NULL) {
+        atomic_fetch_add(&nnamed, 1);
     }
     if (strstr(line, "\"busy\"") != NULL) {
         atomic_store(&told, true);
@@ -83,7 +85,7 @@ TEST(who_holds_the_others_up_is_named_with_its_frames)
     cel_watchdog_stop();
     cel_log_to(NULL);
     printf("%s", said);
-    CHECK_GE(nreports, 1);
+    CHECK_GE(nnamed, 1);
     CHECK(strstr(said, "watchdog: thread ") == said);
     CHECK(strstr(said, "\"busy\"") != NULL);
     if (strstr(said, "watchdog:     ") == NULL) {
@@ -118,7 +120,7 @@ TEST(who_switches_or_sleeps_is_left_alone)
     CHECK_EQ(cel_watchdog_start(5 * CEL_SEC), 0);
     run(be_lively);
     cel_watchdog_stop();
-    CHECK_EQ(nreports, 0);
+    CHECK_EQ(nnamed, 0);
 }
 
 static int
@@ -139,7 +141,7 @@ TEST(who_is_alone_holds_nobody_up)
     CHECK_EQ(cel_watchdog_start(5 * CEL_MSEC), 0);
     run(compute_alone);
     cel_watchdog_stop();
-    CHECK_EQ(nreports, 0);
+    CHECK_EQ(nnamed, 0);
 }
 
 TEST(what_starting_it_can_fail_with)
