@@ -9,7 +9,7 @@ python=${PYTHON:-/usr/bin/python3}
 venv=${VENV:-.venv}
 tools=(meson ninja meson-python pytest)
 # Tests use these; without what they require, for their greenlet is ours.
-users=(sqlalchemy aiosqlite typing_extensions)
+users=(sqlalchemy aiosqlite typing_extensions gunicorn packaging)
 log=build/$(basename "$venv").log
 mkdir -p build
 

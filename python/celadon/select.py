@@ -189,8 +189,13 @@ class epoll:
     @classmethod
     def fromfd(cls, fd, /):
         """Make an object of an epoll's descriptor."""
+        return cls.around(_epoll.fromfd(fd))
+
+    @classmethod
+    def around(cls, epoll):
+        """Make an object of one of the standard library's."""
         self = cls.__new__(cls)
-        self._epoll = _epoll.fromfd(fd)
+        self._epoll = epoll
         return self
 
     def __enter__(self):

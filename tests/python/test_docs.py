@@ -1,4 +1,4 @@
-"""What the README shows runs; its tables come from the benchmarks' files."""
+"""What the documents show runs; the tables come from benchmarks' files."""
 
 import re
 import sys
@@ -10,9 +10,13 @@ from support import run_python
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "scripts"))
 
-EXAMPLES = re.findall(
-    r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S
-)
+EXAMPLES = [
+    example
+    for name in ("docs/python.md", "README.md")
+    for example in re.findall(
+        r"^```python\n(.*?)^```$", (ROOT / name).read_text(), re.M | re.S
+    )
+]
 
 ECHO = """\
 # date: 2026-11-22 17:55 +0000
@@ -45,7 +49,7 @@ def results(figures, tmp_path):
 
 
 @pytest.mark.parametrize("source", EXAMPLES)
-def test_an_example_of_the_readme_runs(source, tmp_path):
+def test_an_example_in_python_runs(source, tmp_path):
     path = tmp_path / "example.py"
     path.write_text(source)
     ended = run_python(str(path))

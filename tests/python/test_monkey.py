@@ -268,6 +268,108 @@ def test_late_after_threads_were_started():
     assert "early-bird" in ended.err and "MonkeyPatchWarning" in ended.err
 
 
+def test_late_after_an_executor_was_made():
+    """As a server does that loads an application, which patches."""
+    check_script(
+        """
+        import queue, threading
+        from concurrent.futures import ThreadPoolExecutor
+        pool = ThreadPoolExecutor(4)
+        kept = queue.SimpleQueue()
+        get = kept.get
+        kept.put(1)
+        class Holder:
+            __slots__ = ("queue",)
+        holder = Holder()
+        holder.queue = queue.SimpleQueue()
+        holder.queue.put(2)
+        from celadon.monkey import patch_all
+        patch_all()
+        barrier = threading.Barrier(4)
+        def work(n):
+            barrier.wait()
+            return n
+        print(*pool.map(work, range(4)))
+        print(*pool.map(work, range(4)))
+        pool.shutdown()
+        print(get(), holder.queue.get())
+        threading.Timer(0.01, holder.queue.put, (3,)).start()
+        print(holder.queue.get())
+        """,
+        "0 1 2 3 0 1 2 3 1 2 3",
+        patched=False,
+    )
+
+
+@pytest.mark.parametrize("name", ["Default", "Epoll", "Poll", "Select"])
+def test_late_after_a_selector_was_made(name):
+    check_script(
+        f"""
+        import selectors, socket
+        one, other = socket.socketpair()
+        selector = selectors.{name}Selector()
+        selector.register(one, selectors.EVENT_READ, "read")
+        selector.register(other, selectors.EVENT_WRITE, "write")
+        class Mine(selectors.{name}Selector):
+            pass
+        mine = Mine()
+        from celadon.monkey import patch_all
+        patch_all()
+        import threading
+        def send():
+            other.send(b"x")
+        print(*[key.data for key, _ in selector.select()])
+        selector.unregister(other)
+        threading.Timer(0.01, send).start()
+        print(*[key.data for key, _ in selector.select()])
+        mine.register(one, selectors.EVENT_READ, "mine")
+        one.recv(1)
+        threading.Timer(0.01, send).start()
+        print(*[key.data for key, _ in mine.select()])
+        selector.close(); mine.close()
+        """,
+        "write read mine",
+        patched=False,
+    )
+
+
+# As psycopg chooses how it waits.
+PSYCOPG = """
+import os
+def wait_c(): return "in C"
+def wait_poll(): return "by poll"
+def wait_selector(): return "by a selector"
+wait = globals()[os.environ.get("PSYCOPG_WAIT_FUNC", "wait_c")]
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "chosen", "how"),
+    [
+        ("pass", {}, "by a selector"),
+        ("import psycopg.waiting", {}, "by a selector"),
+        ("pass", {"PSYCOPG_WAIT_FUNC": "wait_poll"}, "by poll"),
+        ("import psycopg.waiting", {"PSYCOPG_WAIT_FUNC": "wait_poll"},
+         "by poll"),
+    ],
+)  # fmt: skip
+def test_psycopg_waits_by_what_is_patched(tmp_path, before, chosen, how):
+    (tmp_path / "psycopg").mkdir()
+    (tmp_path / "psycopg" / "waiting.py").write_text(PSYCOPG)
+    check_script(
+        f"""
+        {before}
+        from celadon.monkey import patch_all
+        patch_all()
+        import psycopg.waiting
+        print(psycopg.waiting.wait())
+        """,
+        how,
+        patched=False,
+        env={"PYTHONPATH": str(tmp_path), **chosen},
+    )
+
+
 def test_from_a_thread_that_is_not_the_main_one():
     ended = run_script(
         """

@@ -13,7 +13,7 @@ MonkeyPatchWarning.
 import sys
 from importlib import import_module
 
-from celadon.monkey import _names, _saved, _table
+from celadon.monkey import _late, _names, _saved, _table
 from celadon.monkey._saved import (
     get_original,
     is_anything_patched,
@@ -102,8 +102,12 @@ def patch_thread(
 
 
 def patch_queue():
-    """Let the classes of `queue` be those of celadon.queue."""
-    _patch("queue")
+    """Let the classes of `queue` be those of celadon.queue.
+
+    Each SimpleQueue made before is replaced by one of these.
+    """
+    if _patch("queue"):
+        _late.replace_queues()
 
 
 def patch_socket(dns=True, aggressive=True):
@@ -130,9 +134,14 @@ def patch_select(aggressive=True):
 
 
 def patch_selectors(aggressive=True):
-    """Let selectors wait through the hub."""
+    """Let selectors wait through the hub, those there are among them.
+
+    And psycopg by these: PSYCOPG_WAIT_FUNC, unless it is set, is set.
+    """
     del aggressive
-    _patch("selectors")
+    if _patch("selectors"):
+        _late.adopt_selectors()
+        _late.let_psycopg_select()
 
 
 def patch_ssl():

@@ -55,7 +55,7 @@ def _new_for(olds):
     return new_by_id
 
 
-def _replace_in(holder, new_by_id):
+def replace_in(holder, new_by_id):
     """Replace in one object what it refers to."""
     kind = type(holder)
     if kind is dict and "__module__" in holder:
@@ -148,5 +148,5 @@ def replace_existing():
         holders += gc.get_referrers(*methods)
     for holder in holders:
         if not any(holder is mine for mine in (*own, holders, methods)):
-            _replace_in(holder, new_by_id)
+            replace_in(holder, new_by_id)
     return len(locks) - len(free)
