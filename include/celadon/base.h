@@ -12,6 +12,7 @@
 #ifndef CELADON_BASE_H
 #define CELADON_BASE_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
