@@ -4,8 +4,7 @@
 The contracts stand in the headers and nowhere else.  Each call has a page in
 section 3, each header one more, celadon_NAME(3), with its file comment, its
 types, and the example of man/NAME.c; a call that needs one of its own has
-man/CALL.c.  celadon(7) and the pages of commands, man/*.1, are written by
-hand.
+man/CALL.c.  celadon(7) is written by hand.
 
 What is read in a contract: paragraphs, tables of "  word   text", code that
 is indented by four, `names`, calls(), pages(2), -ERRORS.  The sentence about
@@ -52,11 +51,14 @@ SPECIAL = re.compile(
     r"|\b(?P<value>CEL_[A-Z0-9_]+|NULL)\b"
     r"|\b(?P<variable>CELADON_[A-Z_]+)\b")
 OPENING, CLOSING = "([", ".,:;)]?!"
+# What stands for roff's words until the text is escaped.
+BOLD, ROMAN = "\1", "\2"
 
 
 def escape(text):
     """Text as roff takes it."""
     text = text.replace("\\", "\\e").replace("…", "...")
+    text = text.replace(BOLD, "\\fB").replace(ROMAN, "\\fR")
     return "\\&" + text if text[:1] in (".", "'") else text
 
 
@@ -108,19 +110,18 @@ class Page:
             if match.start() < at:
                 continue
             if not simple:
-                plain += before + "\\fB" + escape(
-                    match[0].strip("`")) + "\\fR"
+                plain += before + BOLD + match[0].strip("`") + ROMAN
                 at = match.end()
                 continue
             plain += before[:len(before) - len(opened)]
             self.flush(plain)
             macro, argument = self.macro_of(match)
+            argument = escape(argument)
             if macro == "Ql" and " " in argument:
                 argument = f'"{argument}"'
             elif len(argument) <= 3 and macro != "Fa":
                 argument = "\\&" + argument
-            self.add(" ".join([f".{macro}", *opened, escape(argument),
-                               *after]))
+            self.add(" ".join([f".{macro}", *opened, argument, *after]))
             plain, at = "", match.end() + len(after)
         self.flush(plain + sentence[at:])
 
@@ -435,7 +436,7 @@ def date_of(paths):
 
 
 def make(folder):
-    """Write all pages into man1, man3 and man7 of a folder."""
+    """Write all pages into man3 and man7 of a folder."""
     found = headers_of.headers()
     base = next(header for header in found if header.name == BASE)
     known = {call.name for header in found for call in header.calls}
@@ -446,10 +447,6 @@ def make(folder):
             call_page(call, header, base, known, date).write(folder, 3)
     (folder / "man7").mkdir(parents=True, exist_ok=True)
     (folder / "man7/celadon.7").write_text(overview(found, date))
-    for path in MAN.glob("*.1"):
-        (folder / "man1").mkdir(parents=True, exist_ok=True)
-        (folder / "man1" / path.name).write_text(
-            path.read_text().replace(".Dd $DATE$", f".Dd {date}"))
     return found
 
 
