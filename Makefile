@@ -3,14 +3,19 @@
 PYTHON ?= /usr/bin/python3
 VENV := .venv$(if $(filter-out /usr/bin/python3,$(PYTHON)),-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
 PREFIX ?= /usr/local
+READY := scripts/setup.sh build demo && scripts/build.sh main && scripts/venv.sh
 export PYTHON VENV
 
-.PHONY: build install venv demo test bench check matrix clean
+.PHONY: build help install venv demo test bench check matrix clean
 
 # The C library, its tests and examples, and the extension: in build/main.
 build:
-	@scripts/setup.sh build
-	@scripts/build.sh main
+	@scripts/setup.sh build && scripts/build.sh main
+
+# This list.
+help:
+	@awk '/^# / { t = t " " substr($$0, 3) } /^$$/ { t = "" } \
+	/^[a-z%-]+:/ { sub(/:.*/, ""); printf "make %-9s%s\n", $$0, t }' Makefile
 
 # The C library, headers, pkg-config file and manual, into PREFIX (and DESTDIR).
 install:
@@ -24,19 +29,16 @@ venv:
 
 # The talk: a threaded server, and the same with two lines on top.
 demo:
-	@scripts/setup.sh build demo
-	@scripts/build.sh main
-	@scripts/venv.sh
+	@$(READY)
 	$(VENV)/bin/python examples/showtime/run.py
 
 # C unit tests over {epoll, poll, uring}, then the Python tests.
 test:
 	@scripts/check.sh unit python
 
+# All benchmarks, some seven minutes.
 bench:
-	@scripts/setup.sh build demo
-	@scripts/build.sh main
-	@scripts/venv.sh
+	@$(READY)
 	$(VENV)/bin/python bench/run.py
 
 # Everything: lint, gcc and clang, hard build, sanitizers, valgrind, Python.
@@ -45,16 +47,14 @@ check:
 
 # Our tests and greenlet's under Debian sid's CPythons, and one without the GIL.
 matrix:
-	@scripts/setup.sh build
-	@scripts/matrix.sh
+	@scripts/setup.sh build && scripts/matrix.sh
 	@scripts/check.sh freethreaded
 
-# suites-greenlet: greenlet's own test suite on ours, a scoreboard.
-# suites-gevent-stock: gevent's own wheel on our greenlets, beside the real.
+# %: greenlet (its own tests) or gevent-stock (its wheel), on our greenlets.
 suites-%:
-	@scripts/setup.sh build
-	@scripts/venv.sh psutil objgraph
+	@scripts/setup.sh build && scripts/venv.sh psutil objgraph
 	$(VENV)/bin/python scripts/suites_$(subst -,_,$*).py
 
+# Away with all that was built.
 clean:
 	rm -rf build .venv .venv-*
