@@ -6,6 +6,10 @@
  * Nothing else interrupts it.  Every call of this library says in its
  * contract whether it suspends.
  *
+ * C++: an exception is caught in the coroutine that throws it, and does not
+ * leave cel_run().  Nothing suspends in a catch block, nor in a destructor
+ * that an exception calls: what is being handled is known by thread.
+ *
  * Threads: cel_run() in any thread; the rest in a coroutine of that run.  A
  * run may have several threads, see celadon/workers.h; where a call is for one
  * of them only, it says so.
