@@ -26,6 +26,8 @@ soname=$(objdump -p "$libdir/libceladon.so" | awk '$1 == "SONAME" {print $2}')
     "$(readlink -f "$libdir/libceladon.so")" ] || fail "$soname is another"
 objdump -T "$libdir/libceladon.so" | grep -qE 'CELADON_0 +cel_run$' ||
     fail 'cel_run has no version'
+readelf -d "$libdir/libceladon.so" | grep -q NODELETE ||
+    fail 'it would be unloaded under its threads'
 [ -f "$libdir/libceladon.a" ] || fail 'there is no libceladon.a'
 [ "$(pkg-config --modversion celadon)" = \
     "$(meson introspect --projectinfo build/release |
