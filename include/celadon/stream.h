@@ -176,7 +176,8 @@ CEL_API CEL_NODISCARD ssize_t cel_stream_peek(cel_stream *stream,
 
 /**
  * Take `len` bytes that cel_stream_peek() showed, or fewer if there are not as
- * many.  Does not suspend.  Returns how many.
+ * many; none while another coroutine waits for more.  Does not suspend.
+ * Returns how many.
  */
 CEL_API size_t cel_stream_skip(cel_stream *stream, size_t len);
 
@@ -201,7 +202,8 @@ CEL_API CEL_NODISCARD ssize_t cel_stream_write(cel_stream *stream,
 
 /**
  * Write `n` pieces in one.  Suspends as cel_stream_write().  Returns as
- * cel_stream_write(); -EINVAL where `n` is negative.
+ * cel_stream_write(); -EINVAL where `n` is negative, or the pieces have more
+ * bytes than an ssize_t can tell.
  */
 CEL_API CEL_NODISCARD ssize_t cel_stream_writev(cel_stream *stream,
                                                 const struct iovec *pieces,

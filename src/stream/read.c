@@ -344,8 +344,13 @@ cel_stream_peek(cel_stream *stream, const void **data, size_t len,
 size_t
 cel_stream_skip(cel_stream *stream, size_t len)
 {
+    /* Who waits for more has a place in the buffer to put it. */
+    if (cel_mutex_lock(stream->reader, CEL_AT_ONCE) < 0) {
+        return 0;
+    }
     len = len < stream->in.len ? len : stream->in.len;
     cel__buffer_drop(&stream->in, len);
+    (void)cel_mutex_unlock(stream->reader);
     return len;
 }
 

@@ -32,13 +32,16 @@ struct job {
     size_t done; /* bytes, in all */
 };
 
-static size_t
+/* How many bytes the pieces have; -EINVAL: more than can be returned. */
+static ssize_t
 total(const struct iovec *pieces, int npieces)
 {
-    size_t sum = 0;
+    ssize_t sum = 0;
 
     for (int i = 0; i < npieces; i++) {
-        sum += pieces[i].iov_len;
+        if (__builtin_add_overflow(sum, pieces[i].iov_len, &sum)) {
+            return -EINVAL;
+        }
     }
     return sum;
 }
@@ -142,14 +145,15 @@ ssize_t
 cel_stream_writev(cel_stream *stream, const struct iovec *pieces, int n,
                   cel_time deadline)
 {
-    if (n < 0) {
-        return -EINVAL;
+    ssize_t sum = n < 0 ? -EINVAL : total(pieces, n);
+    if (sum < 0) {
+        return sum;
     }
     int err = cel_mutex_lock(stream->writer, deadline);
     if (err < 0) {
         return err;
     }
-    ssize_t done = put(stream, pieces, n, total(pieces, n), deadline);
+    ssize_t done = put(stream, pieces, n, (size_t)sum, deadline);
     (void)cel_mutex_unlock(stream->writer);
     return done;
 }

@@ -58,6 +58,39 @@ hear(cel_stream *stream, const char *text)
     CHECK_MEM(buf, text, len);
 }
 
+static void
+hear_eight(void *arg)
+{
+    hear(arg, "abcdefgh");
+}
+
+static int
+skip_under_a_reader(void *arg)
+{
+    cel_stream *s[2];
+
+    (void)arg;
+    pair(s);
+    say(s[0], "abcd");
+    cel_coro *coro = go(hear_eight, s[1]);
+    while (cel_stream_buffered(s[1]) < 4) {
+        CHECK_EQ(cel_yield(), 0);
+    }
+    CHECK_EQ(cel_stream_skip(s[1], 4), 0);
+    say(s[0], "efgh");
+    join(coro);
+    say(s[0], "ij");
+    hear(s[1], "i");
+    CHECK_EQ(cel_stream_skip(s[1], 4), 1);
+    close_both(s);
+    return 0;
+}
+
+TEST(what_another_waits_to_read_is_not_skipped)
+{
+    run(skip_under_a_reader);
+}
+
 static int
 converse(void *arg)
 {

@@ -6,6 +6,7 @@
 #include "celadon/stream.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <wchar.h>
 
 #include "coros.h"
@@ -305,6 +306,11 @@ gathered(void *arg)
     CHECK_EQ(cel_stream_writev(s, pieces, 20, late()), 16);
     CHECK_EQ(cel_stream_writev(s, pieces, 0, late()), 0);
     CHECK_EQ(cel_stream_writev(s, pieces, -1, late()), -EINVAL);
+    struct iovec much[3] = {
+        {letters, 1}, {letters, SSIZE_MAX}, {letters, SIZE_MAX}};
+    CHECK_EQ(cel_stream_writev(s, much, 2, late()), -EINVAL);
+    CHECK_EQ(cel_stream_writev(s, much, 3, late()), -EINVAL);
+    CHECK_EQ(cel_stream_write(s, letters, SIZE_MAX, late()), -EINVAL);
     CHECK_EQ(script.sends, 0);
     CHECK_EQ(cel_stream_flush(s, late()), 0);
     CHECK_EQ(script.sends, 3);
