@@ -39,6 +39,9 @@ cel__op_look(int fd, uint32_t events)
     struct pollfd look = {.fd = fd, .events = (short)events};
     int n;
 
+    if (fd < 0) {
+        return -EBADF; /* poll(2) ignores it */
+    }
     do {
         n = cel__sys_poll(&look, 1, 0);
     } while (n == -EINTR);

@@ -387,14 +387,17 @@ cel_own(int fd)
     if (cel__loop_owns(&worker->loop, fd)) {
         return 0;
     }
-    if ((mode & O_NONBLOCK) == 0) {
-        int err = cel__sys_fcntl(fd, F_SETFL, mode | O_NONBLOCK);
-        if (err < 0) {
-            return err;
-        }
-    }
     cel__loop_own(&worker->loop, fd);
-    return 0;
+    if (!cel__loop_owns(&worker->loop, fd)) {
+        return -ENOMEM;
+    }
+    int err = (mode & O_NONBLOCK) != 0
+                  ? 0
+                  : cel__sys_fcntl(fd, F_SETFL, mode | O_NONBLOCK);
+    if (err < 0) {
+        cel_disown(fd);
+    }
+    return err;
 }
 
 void

@@ -122,7 +122,6 @@ ssize_t
 cel_sendto(int fd, const void *buf, size_t len, const struct sockaddr *addr,
            socklen_t addrlen, cel_time deadline)
 {
-    struct cel__worker *worker = cel__worker();
     struct iovec piece = {(void *)(uintptr_t)buf, len};
     struct msghdr msg = {
         .msg_name = (void *)(uintptr_t)addr,
@@ -130,21 +129,8 @@ cel_sendto(int fd, const void *buf, size_t len, const struct sockaddr *addr,
         .msg_iov = &piece,
         .msg_iovlen = 1,
     };
-    cel_time nap = CEL__NET_NAP;
 
-    /* A unix peer's full queue is no matter of our socket's readiness. */
-    bool may_nap = addr != NULL && addr->sa_family == AF_UNIX;
-    int flags = may_nap ? MSG_DONTWAIT : 0;
-    for (;;) {
-        ssize_t n = cel_sendmsg(fd, &msg, flags, deadline);
-        if (n != -EAGAIN || flags == 0) {
-            return n;
-        }
-        int err = cel__net_nap(worker, &nap, deadline, "sendto");
-        if (err < 0) {
-            return err;
-        }
-    }
+    return cel_sendmsg(fd, &msg, 0, deadline);
 }
 
 ssize_t
@@ -166,14 +152,28 @@ cel_recvmsg(int fd, struct msghdr *msg, int flags, cel_time deadline)
 ssize_t
 cel_sendmsg(int fd, const struct msghdr *msg, int flags, cel_time deadline)
 {
-    struct cel__op op = {
-        .code = CEL__OP_SENDMSG,
-        .fd = fd,
-        .flags = flags,
-        .msg = (struct msghdr *)(uintptr_t)msg, /* only read */
-    };
+    const struct sockaddr *to = msg->msg_name;
+    cel_time nap = CEL__NET_NAP;
 
-    return run(&op, deadline, "sendmsg");
+    /* A unix peer's full queue is no matter of our socket's readiness. */
+    bool may_nap = to != NULL && msg->msg_namelen >= sizeof(to->sa_family) &&
+                   to->sa_family == AF_UNIX && (flags & MSG_DONTWAIT) == 0;
+    for (;;) {
+        struct cel__op op = {
+            .code = CEL__OP_SENDMSG,
+            .fd = fd,
+            .flags = may_nap ? flags | MSG_DONTWAIT : flags,
+            .msg = (struct msghdr *)(uintptr_t)msg, /* only read */
+        };
+        ssize_t n = run(&op, deadline, "sendmsg");
+        if (n != -EAGAIN || !may_nap) {
+            return n;
+        }
+        int err = cel__net_nap(cel__worker(), &nap, deadline, "sendmsg");
+        if (err < 0) {
+            return err;
+        }
+    }
 }
 
 ssize_t

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 
 #include "celadon/see.h"
+#include "celadon/transfer.h"
 #include "coros.h"
 #include "sockets.h"
 
@@ -165,6 +166,9 @@ bad_arguments(void *arg)
     CHECK_EQ(cel_recv(9999, &byte, 1, 0, CEL_FOREVER), -EBADF);
     CHECK_EQ(cel_recv(-1, &byte, 1, 0, CEL_FOREVER), -EBADF);
     CHECK_EQ(cel_accept(9999, NULL, NULL, CEL_FOREVER), -EBADF);
+    CHECK_EQ(cel_accept(-1, NULL, NULL, CEL_AT_ONCE), -EBADF);
+    CHECK_EQ(cel_read(-1, &byte, 1, CEL_AT_ONCE), -EBADF);
+    CHECK_EQ(cel_wait_fd(-1, CEL_READABLE, CEL_AT_ONCE), -EBADF);
     CHECK_EQ(cel_own(9999), -EBADF);
     CHECK_EQ(cel_close(9999), -EBADF);
     CHECK_EQ(cel_close(-1), -EBADF);
@@ -569,6 +573,62 @@ full_queue(void *arg)
 TEST(a_full_unix_queue_is_waited_for)
 {
     run(full_queue);
+}
+
+static void
+drink_late(void *arg)
+{
+    char bytes[64];
+
+    CHECK_EQ(cel_sleep(cel_after(100 * CEL_MSEC)), 0);
+    while (cel_recv((int)(intptr_t)arg, bytes, sizeof(bytes), 0, CEL_AT_ONCE) >
+           0) {}
+}
+
+/* What one socket filled another one waits for. */
+static int
+full_of_others(void *arg)
+{
+    struct cel_stats before = {.size = sizeof(before)};
+    struct cel_stats after = {.size = sizeof(after)};
+    struct iovec piece = {(void *)(uintptr_t) "one", 3};
+    struct sockaddr_storage addr;
+    struct msghdr msg = {
+        .msg_name = &addr, .msg_iov = &piece, .msg_iovlen = 1};
+    struct mmsghdr many[2];
+    char text[64];
+
+    (void)arg;
+    (void)snprintf(text, sizeof(text), "unix:@celadon-others-%d", getpid());
+    CHECK_EQ(cel_addr_parse(text, &addr, &msg.msg_namelen), 0);
+    int server = cel_udp((struct sockaddr *)&addr, msg.msg_namelen, 0);
+    CHECK_GE(server, 0);
+    int one = socket(AF_UNIX, SOCK_DGRAM, 0);
+    int other = socket(AF_UNIX, SOCK_DGRAM, 0);
+    CHECK_EQ(cel_own(other), 0);
+    for (int i = 0; i < 2; i++) {
+        while (cel_sendmsg(one, &msg, 0, CEL_AT_ONCE) == 3) {}
+        CHECK_EQ(cel_sendmsg(other, &msg, MSG_DONTWAIT, soon()), -EAGAIN);
+        cel_coro *coro = go(drink_late, (void *)(intptr_t)server);
+        CHECK_EQ(cel_stats_get(&before), 0);
+        if (i == 0) {
+            CHECK_EQ(cel_sendmsg(other, &msg, 0, soon()), 3);
+        }
+        else {
+            many[0].msg_hdr = msg;
+            many[1].msg_hdr = msg;
+            CHECK_EQ(cel_send_many(other, many, 2, 0, soon()), 2);
+        }
+        CHECK_EQ(cel_stats_get(&after), 0);
+        CHECK_LT(after.turns - before.turns, 500); /* it does not spin */
+        join(coro);
+    }
+    return 0;
+}
+
+TEST(a_unix_queue_that_others_filled_is_waited_for_asleep)
+{
+    run(full_of_others);
 }
 
 static int

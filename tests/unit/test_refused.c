@@ -42,6 +42,14 @@ make_socketpair(void *arg)
 }
 
 static int
+own(void *arg)
+{
+    (void)arg;
+    int fd = fcntl(0, F_DUPFD, 1023); /* of which nothing is known here */
+    return fd < 0 ? 0 : cel_own(fd);
+}
+
+static int
 accept_one(void *arg)
 {
     struct sockaddr_storage addr;
@@ -424,6 +432,7 @@ struct refusal {
 static const struct refusal refusals[] = {
     {"socketpair", "EMFILE", make_socketpair, -EMFILE, 1},
     {"socketpair", "ENFILE", make_socketpair, -ENFILE, 1},
+    {"malloc", "ENOMEM", own, -ENOMEM, 1},
     {"accept4", "EMFILE", accept_one, -EMFILE, 1},
     {"accept4", "ENFILE", accept_one, -ENFILE, 1},
     {"accept4", "ENOBUFS", accept_one, -ENOBUFS, 1},
