@@ -23,6 +23,13 @@
    longer than whoever had work needs to begin the next piece of it. */
 #define LOOK_ON(worker) ((worker)->slice / 4)
 
+/* How long one that lies alone does before another takes it, some 2 us: who
+   has put it down and joins it would be faster. */
+#define ALONE(worker) ((worker)->slice / 50)
+
+/* After how long, a millisecond, half of what lies at a busy worker begins. */
+#define DUE(worker) ((worker)->slice * 10)
+
 /* The most that a worker takes of its own at once. */
 #define BATCH 32U
 
@@ -35,6 +42,7 @@ hunt_arrived(struct cel__message *message)
     struct cel__hunt *hunt = cel__container(message, struct cel__hunt,
                                             message);
 
+    cel__worker()->run->spread->lucky = true;
     /* Release: pairs with the exchange in send_one(). */
     atomic_store_explicit(&hunt->sent, false, memory_order_release);
 }
@@ -133,14 +141,37 @@ refill(struct cel__spread *spread)
     }
 }
 
-/* Not for one alone: that would cost more than most of them do.  Relaxed: one
-   that goes to sleep at this very moment may be missed; it is called again. */
+/* Whether to wake a worker for what lies there.  That costs more than most
+   coroutines do, so for one alone seldom, and ever more so in vain. */
+static bool
+is_worth_a_call(struct cel__run *run)
+{
+    struct cel__spread *spread = run->spread;
+    size_t n = count_ring(spread);
+
+    if (n != 1) {
+        return n != 0;
+    }
+    unsigned nvain = atomic_load_explicit(&spread->nvain,
+                                          memory_order_relaxed);
+    uint64_t now = cel__clock_ticks();
+    if (now - spread->called < LOOK_ON(run->worker) << nvain) {
+        return false;
+    }
+    spread->called = now;
+    atomic_store_explicit(&spread->nvain, nvain < 6 ? nvain + 1 : 6,
+                          memory_order_relaxed);
+    return true;
+}
+
+/* Relaxed: one that goes to sleep at this very moment may be missed; it is
+   called again. */
 static inline void
 call_help(struct cel__run *run)
 {
     if (cel__unlikely(atomic_load_explicit(&run->team->hunt.nwanting,
                                            memory_order_relaxed) != 0) &&
-        count_ring(run->spread) > 1) {
+        is_worth_a_call(run)) {
         send_one(run);
     }
 }
@@ -219,7 +250,7 @@ begin(struct cel__run *run, struct cel_coro *self)
 
 /*
  * Whether to let some begin.  While others are ready they are left to whom has
- * none; what has lain there for a slice begins in one turn.
+ * none; of what has lain there for long half begins in one turn.
  */
 static bool
 is_due(struct cel__spread *spread, const struct cel__worker *worker,
@@ -228,9 +259,9 @@ is_due(struct cel__spread *spread, const struct cel__worker *worker,
     if (spread->due == 0 && spread->since == 0) {
         spread->since = now;
     }
-    if (spread->due == 0 && now - spread->since >= worker->slice) {
+    if (spread->due == 0 && now - spread->since >= DUE(worker)) {
         spread->since = now;
-        spread->due = count_ring(spread) + spread->nlist;
+        spread->due = (count_ring(spread) + spread->nlist + 1) / 2;
     }
     return spread->due != 0 || cel__ring_count(&worker->ready) == 0;
 }
@@ -329,21 +360,44 @@ take_turn(struct cel__callback *callback)
 
 /* ---- stealing */
 
-/* Take half of what lies at another, if anything does. */
+/* Whether the one that lies alone at `from` has done so for a while: since
+   some worker first saw that.  Relaxed: a matter of time only. */
 static bool
-steal(struct cel__run *run)
+has_lain(struct cel__spread *from, const struct cel__worker *me)
+{
+    size_t head = atomic_load_explicit(&from->head, memory_order_relaxed);
+    uint64_t now = cel__clock_ticks();
+
+    if (atomic_load_explicit(&from->seen, memory_order_relaxed) == head) {
+        return now - atomic_load_explicit(&from->seen_at,
+                                          memory_order_relaxed) >=
+               ALONE(me);
+    }
+    atomic_store_explicit(&from->seen_at, now, memory_order_relaxed);
+    atomic_store_explicit(&from->seen, head, memory_order_relaxed);
+    return false;
+}
+
+/* Take half of what lies at another, if anything does; one that lies alone
+   `at_once`, or when it has done so for a while. */
+static bool
+steal(struct cel__run *run, bool at_once)
 {
     struct cel__team *team = run->team;
     struct cel__spread *spread = run->spread;
+    struct cel__spread *from = NULL;
     size_t n = 0;
 
     for (size_t i = 1; i < team->n && n == 0; i++) {
-        struct cel__run *from = team->runs[(run->index + i) % team->n];
-        n = claim(from->spread, CEL__SPREAD_SLOTS, true, spread->loot);
+        from = team->runs[(run->index + i) % team->n]->spread;
+        if (at_once || count_ring(from) != 1 || has_lain(from, run->worker)) {
+            n = claim(from, CEL__SPREAD_SLOTS, true, spread->loot);
+        }
     }
     if (n == 0) {
         return false;
     }
+    atomic_store_explicit(&from->nvain, 0, memory_order_relaxed);
     for (size_t i = 0; i < n; i++) {
         cel__count_one(&run->worker->business.nstolen);
         cel__spread_put(run, spread->loot[i]);
@@ -358,7 +412,7 @@ look_on(struct cel__run *run)
     uint64_t began = cel__clock_ticks();
 
     while (cel__clock_ticks() - began < LOOK_ON(run->worker)) {
-        if (!cel__inbox_empty(&run->worker->inbox) || steal(run)) {
+        if (!cel__inbox_empty(&run->worker->inbox) || steal(run, false)) {
             return true;
         }
         for (int i = 0; i < 16; i++) {
@@ -392,13 +446,13 @@ idle(struct cel__worker *worker)
     if (run->ending || !run->token || !cel__team_is_whole(team)) {
         return;
     }
-    bool found = steal(run) || (is_worth_while(run) && look_on(run));
+    bool found = steal(run, false) || (is_worth_while(run) && look_on(run));
     if (!found &&
         !atomic_load_explicit(&spread->wanting, memory_order_relaxed)) {
         atomic_store_explicit(&spread->wanting, true, memory_order_relaxed);
         atomic_fetch_add_explicit(&team->hunt.nwanting, 1,
                                   memory_order_seq_cst);
-        found = steal(run);
+        found = steal(run, true);
     }
     if (found) {
         (void)unwant(run);

@@ -8,10 +8,9 @@
  * coroutine begins it stays.
  *
  * Its own worker lets it begin when it has nothing else to do; a callback in
- * the run queue sees to that.  What has lain there for a slice it lets begin
- * in any case, as one entry of the run queue: nobody would come for it.  It
- * takes no more at once than run in some 10 us: what it has taken can't be
- * stolen.
+ * the run queue sees to that.  Of what has lain there for a millisecond half
+ * begins in any case, as one entry of the run queue: all are busy.  It takes
+ * no more at once than run in some 10 us: what it has taken can't be stolen.
  *
  * What lies there is a ring, the oldest first, of which all take: by one
  * compare-and-swap of its head for many, the worker too.  Nothing is held
@@ -63,9 +62,16 @@ struct cel__spread {
     uint64_t since;            /* the processor's counter when something came
                                   to lie there, or when all were due; or 0 */
     uint64_t taken;            /* the counter when it last took some */
+    uint64_t called;           /* the counter when it last woke a worker for
+                                  one alone */
     unsigned batch;            /* how many it took then */
     bool lucky;                /* the last look found something */
     struct cel_coro *loot[CEL__SPREAD_SLOTS]; /* while it is stolen */
+
+    /* Others' too; not in a line with what its worker writes. */
+    _Alignas(64) atomic_uint nvain; /* times it called, and nobody took any */
+    atomic_size_t seen;             /* `head` when one was seen to lie alone */
+    _Atomic(uint64_t) seen_at;      /* the counter then */
 };
 
 /* What the workers of a team share of it. */

@@ -102,6 +102,34 @@ TEST(who_has_time_takes_what_lies_at_a_busy_worker)
     CHECK_EQ(run_on(NWORKERS, leave_all_to_others, NULL), 0);
 }
 
+/* Its maker does not suspend, and all others sleep. */
+static int
+leave_one_to_others(void *arg)
+{
+    int me = cel_worker_index();
+
+    (void)arg;
+    for (int i = 0; i < 20; i++) {
+        atomic_store(&ndone, 0);
+        atomic_store(&naway, 0);
+        CHECK_EQ(cel_sleep(cel_now() + CEL_MSEC), 0);
+        while (atomic_load(&ndone) == 0) {
+            /* One may be missed by a worker that goes to sleep. */
+            CHECK_EQ(cel_go_spread(NULL, note_where, &me), 0);
+            cel_time end = cel_now() + 100 * CEL_MSEC;
+            while (atomic_load(&ndone) == 0 && cel_now() < end) {}
+        }
+        CHECK_GE(atomic_load(&naway), 1);
+    }
+    return 0;
+}
+
+TEST(who_sleeps_is_woken_for_one_alone_at_a_busy_worker)
+{
+    CHECK_EQ(run_on(2, leave_one_to_others, NULL), 0);
+    CHECK_EQ(run_on(NWORKERS, leave_one_to_others, NULL), 0);
+}
+
 static void
 keep_busy(void *arg)
 {
