@@ -114,8 +114,10 @@ fill(struct cel_stream *stream, size_t want, cel_time deadline)
         if (err < 0) {
             return err;
         }
+        stream->pinned = true;
         n = receive(stream, cel__buffer_back(in), cel__buffer_room(in),
                     deadline);
+        stream->pinned = false;
     }
     if (n > 0) {
         in->len += (size_t)n;
@@ -344,13 +346,11 @@ cel_stream_peek(cel_stream *stream, const void **data, size_t len,
 size_t
 cel_stream_skip(cel_stream *stream, size_t len)
 {
-    /* Who waits for more has a place in the buffer to put it. */
-    if (cel_mutex_lock(stream->reader, CEL_AT_ONCE) < 0) {
+    if (stream->pinned) {
         return 0;
     }
     len = len < stream->in.len ? len : stream->in.len;
     cel__buffer_drop(&stream->in, len);
-    (void)cel_mutex_unlock(stream->reader);
     return len;
 }
 

@@ -119,6 +119,7 @@ cel_stream_open_over(cel_stream **out, const cel_stream_ops *ops, void *over)
     stream->broken = 0;
     stream->full = false;
     stream->big = false;
+    stream->pinned = false;
     stream->fd = -1;
     cel__buffer_init(&stream->in, stream->small, sizeof(stream->small));
     cel__buffer_init(&stream->out, NULL, 0);

@@ -34,10 +34,11 @@ struct cel_stream {
 
     cel_mutex *reader;
     struct cel__buffer in; /* received and not read */
-    int broken; /* the connection's error; told when `in` is empty */
-    bool full;  /* the last receive brought all it had room for */
-    bool big;   /* what came last did not fit into `small` */
-    int fd;     /* what it stands on, if that is a descriptor; else -1 */
+    int broken;  /* the connection's error; told when `in` is empty */
+    bool full;   /* the last receive brought all it had room for */
+    bool big;    /* what came last did not fit into `small` */
+    bool pinned; /* bytes are received behind those in `in` */
+    int fd;      /* what it stands on, if that is a descriptor; else -1 */
 
     cel_mutex *writer;
     struct cel__buffer out; /* written and not sent */
