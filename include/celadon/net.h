@@ -27,7 +27,8 @@
  *
  * Threads: any that runs coroutines; a descriptor may be used by several, but
  * each has its own record of it: cel_close() wakes only the waiters of its
- * own thread, so the others must have let go of the descriptor before.
+ * own thread, so the others must have let go of the descriptor before, by
+ * cel_disown() where it is owned there.
  */
 #ifndef CELADON_NET_H
 #define CELADON_NET_H

@@ -104,5 +104,6 @@ cel__fd_reset(struct cel__fd *entry)
     entry->owned = false;
     entry->known = false;
     entry->exact = false;
-    entry->heard = false;
+    entry->nposted = 0;
+    entry->held = false;
 }

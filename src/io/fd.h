@@ -70,7 +70,8 @@ struct cel__fd {
     /* A read that got less than it asked for left nothing behind: of such a
        kind, and neither end, error nor urgent data was seen. */
     bool exact;
-    bool heard; /* uring: it had to wait before; the next may have to too */
+    uint8_t nposted; /* uring: requests so far, not counted beyond many */
+    bool held;       /* uring: the ring has the file open too (uring_hold.c) */
 };
 
 CEL__STATIC_ASSERT(sizeof(struct cel__fd) == 64, "one cache line");

@@ -150,10 +150,10 @@ cel__loop_own(struct cel__loop *loop, int fd)
         return;
     }
     /* Somebody closed an earlier one without telling us. */
-    if (entry->owned || entry->known) {
+    if (entry->owned || entry->known || entry->held) {
         cel__loop_forget(loop, fd, -ECANCELED);
     }
-    entry->owned = true;
+    entry->owned = !entry->held; /* else a ring has an earlier one still */
 }
 
 void

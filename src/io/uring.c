@@ -59,6 +59,10 @@
    time. */
 #define FETCHED 8
 
+/* With so many requests of a descriptor the ring holds its file: to hold it
+   and to let go of it costs 0.3 us each, and every request gains 0.05. */
+#define MANY (CEL__HARD ? 2U : 16U)
+
 /* CEL__READABLE as POLL_ADD has it: with its halves swapped where the machine
    is big-endian. */
 #define READABLE                                                              \
@@ -116,6 +120,18 @@ uring_close(struct cel__loop *loop)
 
 /* ---- submitting */
 
+/* Whether the ring holds the file that `op` is about to use. */
+static bool
+holds(struct cel__uring *state, struct cel__fd *entry,
+      const struct cel__op *op)
+{
+    if (entry->nposted < MANY && ++entry->nposted == MANY &&
+        op->code != CEL__OP_ACCEPT) {
+        entry->held = cel__uring_hold(&state->ring, op->fd);
+    }
+    return entry->held;
+}
+
 /* Hand `op` to the kernel; `entry` is NULL for one on a file. */
 static int
 post(struct cel__uring *state, struct cel__fd *entry, struct cel__op *op)
@@ -126,11 +142,11 @@ post(struct cel__uring *state, struct cel__fd *entry, struct cel__op *op)
         return -ENOMEM;
     }
     cel__uring_op_put(entry, op, sqe);
+    if (entry != NULL && holds(state, entry, op)) {
+        sqe->flags = CEL__URING_SQE_FIXED_FILE;
+    }
     op->posted = true;
     state->nposted++;
-    if (entry != NULL) {
-        entry->heard = true;
-    }
     return 0;
 }
 
@@ -191,7 +207,7 @@ try_call(const struct cel__uring *state, const struct cel__fd *entry,
     case CEL__OP_RECV:
     case CEL__OP_RECVMSG:
         /* Who connects mostly has something to say. */
-        return there || !entry->heard;
+        return there || entry->nposted == 0;
     default:
         return there;
     }
@@ -306,7 +322,12 @@ uring_forget(struct cel__loop *loop, int fd, int result)
             cel__uring_cancel(loop, op, result);
         }
     }
+    bool held = entry->held && !cel__uring_let_go(&state->ring, fd);
     cel__epoll_backend.forget(loop, fd, result);
+    if (cel__unlikely(held)) {
+        entry->held = true; /* the owner's, as all of the ring */
+        state->sweep = true;
+    }
     if (cel__unlikely(state->sweep)) {
         cel__loop_wake(loop);
     }
@@ -465,6 +486,8 @@ renew(struct cel__loop *loop)
         cel__loop_finish(loop, op, -ECANCELED);
     }
     for (int fd = 0; (entry = cel__fd_next(&loop->fds, &fd)) != NULL; fd++) {
+        entry->nposted = 0;
+        entry->held = false;
         for (int queue = CEL__FD_READ; queue <= CEL__FD_WRITE; queue++) {
             op = cel__op_first(&entry->waiters[queue]);
             if (op != NULL && op->posted) {
@@ -547,7 +570,7 @@ enter(struct cel__loop *loop, cel_time timeout, bool alone)
     struct cel__uring_ring *ring = &state->ring;
 
     if (cel__unlikely(state->sweep)) {
-        cel__uring_cancel_held(state);
+        cel__uring_sweep(loop);
     }
     if (cel__unlikely(state->retiring >= 0)) {
         cel__uring_load_retire(loop);

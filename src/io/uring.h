@@ -31,11 +31,11 @@ struct cel__uring {
     struct cel__uring_ring ring;
     pthread_t owner; /* whose ring it is */
     size_t nposted;
-    bool watching; /* the request that watches the epoll is there */
-    bool busy;     /* the last poll ended several operations */
-    bool requests; /* calls of sockets are requests from now on */
-    bool embedded; /* see cel__loop_embed() */
-    bool sweep;    /* the kernel must be told (again) to cancel what is held */
+    bool watching;          /* the request that watches the epoll is there */
+    bool busy;              /* the last poll ended several operations */
+    bool requests;          /* calls of sockets are requests from now on */
+    bool embedded;          /* see cel__loop_embed() */
+    bool sweep;             /* see cel__uring_sweep() */
     struct cel__link files; /* operations on files, which queue for nothing */
     unsigned load;          /* events a turn, on average, times 16 */
     unsigned threshold;     /* from which on `requests` is set */
@@ -74,8 +74,9 @@ void cel__uring_cancel(struct cel__loop *loop, struct cel__op *op,
 void cel__uring_cancel_ended(struct cel__loop *loop, struct cel__op *op,
                              int32_t res);
 
-/* Tell the kernel to cancel all that is held. */
-void cel__uring_cancel_held(struct cel__uring *state);
+/* Tell the kernel (again) to cancel all that is held, and to let go of files
+   that another thread has forgotten. */
+void cel__uring_sweep(struct cel__loop *loop);
 
 /* Ask for `op`, which waits on, to be taken back, if it is posted; it comes
    back as -ECANCELED, or ends first.  Returns whether it was asked. */

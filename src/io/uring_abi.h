@@ -36,7 +36,11 @@
 #define CEL__URING_NO_IOWAIT (1u << 7) /* 6.15 */
 
 /* io_uring_register() */
+#define CEL__URING_UNREGISTER_FILES 3
 #define CEL__URING_REGISTER_EVENTFD 4 /* 5.2 */
+#define CEL__URING_UPDATE_FILES     6
+#define CEL__URING_REGISTER_FILES   13        /* 5.13 */
+#define CEL__URING_FILES_SPARSE     (1u << 0) /* 5.19 */
 
 /* mmap() offsets */
 #define CEL__URING_OFF_RINGS 0
@@ -59,8 +63,9 @@ enum cel__uring_opcode {
     CEL__URING_RECV = 27
 };
 
-/* sqe.flags: success makes no completion. */
-#define CEL__URING_SQE_SKIP_SUCCESS (1u << 6)
+/* sqe.flags */
+#define CEL__URING_SQE_FIXED_FILE   (1u << 0) /* fd is a place */
+#define CEL__URING_SQE_SKIP_SUCCESS (1u << 6) /* no completion */
 
 /* sqe.op_flags of FSYNC: as fdatasync(2). */
 #define CEL__URING_SYNC_DATA (1u << 0)
@@ -144,6 +149,19 @@ struct cel__uring_enter_arg {
     uint32_t sigmask_len;
     uint32_t unused;
     uint64_t timeout; /* a struct cel__uring_timespec */
+};
+
+/* io_uring_register(): REGISTER_FILES, UPDATE_FILES. */
+struct cel__uring_files {
+    uint32_t count;
+    uint32_t flags;
+    uint64_t unused[3];
+};
+
+struct cel__uring_files_update {
+    uint32_t place;
+    uint32_t unused;
+    uint64_t fds;
 };
 
 /* Which the C library does not wrap. */

@@ -112,9 +112,11 @@ cel__uring_cancel_ended(struct cel__loop *loop, struct cel__op *op,
 }
 
 void
-cel__uring_cancel_held(struct cel__uring *state)
+cel__uring_sweep(struct cel__loop *loop)
 {
+    struct cel__uring *state = loop->state;
     struct cel__link *held = &state->held;
+    struct cel__fd *entry;
 
     state->sweep = false;
     for (struct cel__link *link = held->next; link != held;
@@ -122,6 +124,12 @@ cel__uring_cancel_held(struct cel__uring *state)
         const struct cel__op *op = cel__container(link, struct cel__op, link);
         if (!push_cancel(state, op)) {
             state->sweep = true;
+        }
+    }
+    for (int fd = 0; (entry = cel__fd_next(&loop->fds, &fd)) != NULL; fd++) {
+        if (entry->held && !entry->owned) {
+            entry->held = !cel__uring_let_go(&state->ring, fd);
+            state->sweep |= entry->held;
         }
     }
 }

@@ -138,6 +138,13 @@ locate(struct cel__uring_ring *ring, const struct cel__uring_params *params)
         /* Else an idle server looks as if it waited for its disks. */
         ring->enter_flags |= CEL__URING_NO_IOWAIT;
     }
+    ring->listed = false;
+    ring->table = CEL__URING_TABLE_NONE;
+    /* Before 6.13 a file that was let go of stayed open as long as any older
+       request was under way. */
+    if ((params->features & CEL__URING_HAS_NO_IOWAIT) != 0) {
+        cel__uring_hold_begin(ring);
+    }
     ring->nsqes = params->sq_entries;
     ring->sq_mask = params->sq_entries - 1;
     ring->cq_mask = params->cq_entries - 1;
@@ -182,14 +189,17 @@ void
 cel__uring_ring_close(struct cel__uring_ring *ring)
 {
     if (ring->fd >= 0) {
+        cel__uring_let_go_of_all(ring);
         cel__uring_ring_unmap(ring);
-        cel__uring_ring_drop(ring);
+        (void)cel__sys_close(ring->fd);
+        ring->fd = -1;
     }
 }
 
 void
 cel__uring_ring_unmap(struct cel__uring_ring *ring)
 {
+    cel__uring_hold_end(ring);
     (void)cel__sys_munmap(ring->sqes, ring->sqes_len);
     (void)cel__sys_munmap(ring->rings, ring->rings_len);
 }
@@ -197,10 +207,10 @@ cel__uring_ring_unmap(struct cel__uring_ring *ring)
 void
 cel__uring_ring_drop(struct cel__uring_ring *ring)
 {
-    if (ring->fd >= 0) {
+    if (ring->fd >= 0 && !ring->listed) {
         (void)cel__sys_close(ring->fd);
-        ring->fd = -1;
     }
+    ring->fd = -1;
 }
 
 int

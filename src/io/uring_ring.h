@@ -19,6 +19,13 @@
 /* The user_data of requests whose completion tells nobody anything. */
 #define CEL__URING_NOBODY 0
 
+/* Of the files that a ring holds. */
+enum cel__uring_table {
+    CEL__URING_TABLE_NONE, /* not asked for yet */
+    CEL__URING_TABLE_MADE,
+    CEL__URING_TABLE_REFUSED
+};
+
 /*
  * Invariants: tail - *sq_head <= nsqes; requests from *sq_head to tail are
  * not submitted yet; the kernel reads and writes the rings within
@@ -27,6 +34,8 @@
 struct cel__uring_ring {
     int fd;               /* -1: none */
     uint32_t enter_flags; /* of every enter() */
+    bool listed;          /* it may hold files; a child has closed it by now */
+    uint8_t table;        /* enum cel__uring_table */
     uint32_t nsqes;
     uint32_t sq_mask;
     uint32_t cq_mask;
@@ -81,6 +90,21 @@ int cel__uring_ring_enter(struct cel__uring_ring *ring, uint32_t nwait,
 /* Write to `eventfd` whenever there are completions, or could be after an
    enter().  Returns 0 or as io_uring_register(2). */
 int cel__uring_ring_tell(struct cel__uring_ring *ring, int eventfd);
+
+/* Files that a ring keeps open (uring_hold.c): it may from now on; no longer,
+   as its descriptor is about to be closed, or was. */
+void cel__uring_hold_begin(struct cel__uring_ring *ring);
+void cel__uring_hold_end(struct cel__uring_ring *ring);
+
+/* Hold the file of `fd`, so that requests may name it by that number as its
+   place.  Returns whether it is held. */
+bool cel__uring_hold(struct cel__uring_ring *ring, int fd);
+
+/* Let go of what is held as `fd`.  Returns false in another thread. */
+bool cel__uring_let_go(struct cel__uring_ring *ring, int fd);
+
+/* Let go of all, at once. */
+void cel__uring_let_go_of_all(struct cel__uring_ring *ring);
 
 /* Take the next completion out.  Returns false where there is none. */
 bool cel__uring_ring_take(struct cel__uring_ring *ring,

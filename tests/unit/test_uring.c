@@ -720,8 +720,10 @@ TEST(where_another_loop_sleeps_a_poll_leaves_nothing)
 TEST(an_edge_counts_though_an_older_completion_comes_after_it)
 {
     static struct job jobs[NBUSY];
-    struct job first, look;
-    int fds[NBUSY][2], other[2];
+    struct job first;
+    struct job look;
+    int fds[NBUSY][2];
+    int other[2];
 
     open_loop();
     struct cel__uring *state = loop.state;
