@@ -42,7 +42,9 @@ extern "C" {
 typedef struct cel_process cel_process;
 
 /** What a process has as standard input, output and error: a descriptor, 0 or
-    above, which stays the caller's; or one of these. */
+    above, which stays the caller's; or one of these.  What cel_pipe() made is
+    non-blocking for it too, and few programs expect that: between two
+    processes stands a pipe of pipe(2). */
 #define CEL_STDIO_INHERIT (-1) /**< the one that we have, if it is open */
 #define CEL_STDIO_NULL    (-2) /**< nothing: /dev/null */
 #define CEL_STDIO_PIPE    (-3) /**< a pipe, see cel_process_fd() */
