@@ -233,6 +233,11 @@ sock_wait_until(sockobject *self, uint8_t bit, cel_time deadline,
         self->type == SOCK_DGRAM) {
         cel_time soon = cel_after(UNIX_RETRY);
         until = soon < deadline ? soon : deadline;
+        /* Refused by the receiver and not by its own buffer: each attempt
+           would be announced as room for the next. */
+        if (cel__op_look(fd, bit) > 0) {
+            op.events = 0;
+        }
     }
     if (!hub_await(hub, &op, until, what, &result)) {
         return -1;

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import os
 import socket as stdlib
+import time
 import weakref
 
 import pytest
@@ -353,6 +354,28 @@ def test_unix_datagrams_wait_for_a_slow_receiver(tmp_path):
         got = [other.recvfrom(10) for _ in range(200)]
         assert [data for data, _ in got] == [b"%d" % n for n in range(200)]
         sender.get()
+
+
+def test_a_unix_queue_that_others_filled_is_waited_for_asleep(tmp_path):
+    path = str(tmp_path / "receiver")
+    filler, one, other = (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(3)
+    )
+    with filler, one, other:
+        other.bind(path)
+        filler.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                filler.sendto(b"full", path)
+        sender = spawn(one.sendto, b"more", path)
+        sleep(0)
+        before = time.process_time()
+        sleep(0.3)
+        # Some thirty attempts; one after another were as long as the sleep.
+        assert time.process_time() - before < 0.15
+        while other.recv(10) != b"more":
+            pass
+        assert sender.get() == 4
 
 
 # ---- connections
