@@ -36,19 +36,21 @@ def adopt_selectors():
     """Let the selectors there are let other greenlets run."""
     from celadon import select, selectors
 
-    kinds = (selectors.EpollSelector, selectors.PollSelector,
-             selectors.SelectSelector)
-    epoll, poll, select_ = [kind.__base__ for kind in kinds]
+    ours = (selectors.EpollSelector, selectors.PollSelector,
+            selectors.SelectSelector)
+    epoll, poll, select_ = [kind.__base__ for kind in ours]
     for thing in gc.get_objects():
-        kind = type(thing)
-        if issubclass(kind, kinds):
+        kinds = type(thing).__mro__
+        if selectors.BaseSelector not in kinds or issubclass(kinds[0], ours):
             continue
-        if issubclass(kind, epoll):
-            thing._selector = select.epoll.around(thing._selector)
-        elif issubclass(kind, poll):
-            thing._selector = _poll_for(thing)
-        elif issubclass(kind, select_):
+        if select_ in kinds:
             thing._select = select.select
+        elif not hasattr(thing, "_selector"):
+            continue  # it is being made
+        elif epoll in kinds:
+            thing._selector = select.epoll.around(thing._selector)
+        elif poll in kinds:
+            thing._selector = _poll_for(thing)
 
 
 def _new_for(old):
