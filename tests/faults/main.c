@@ -15,6 +15,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -200,6 +201,7 @@ _Noreturn static void
 run_in_child(struct scenario *scenario, const char *fault, int output)
 {
     dup2(output, STDERR_FILENO);
+    dup2(output, STDIN_FILENO);
     (void)alarm(LIMIT);
     (void)signal(SIGPIPE, SIG_IGN);
     MUST(setenv("CELADON_FAULT", fault, 1) == 0);
@@ -222,6 +224,8 @@ run_in_child(struct scenario *scenario, const char *fault, int output)
         }
         (void)usleep(1000);
     }
+    /* Who takes a zero for a descriptor has closed this one. */
+    MUST(fcntl(STDIN_FILENO, F_GETFD) >= 0);
     if (__gcov_dump != NULL) {
         __gcov_dump();
     }
