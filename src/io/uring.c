@@ -136,7 +136,7 @@ holds(struct cel__uring *state, struct cel__fd *entry,
 static int
 post(struct cel__uring *state, struct cel__fd *entry, struct cel__op *op)
 {
-    struct cel__uring_sqe *sqe = cel__uring_ring_push(&state->ring);
+    struct io_uring_sqe *sqe = cel__uring_ring_push(&state->ring);
 
     if (sqe == NULL) {
         return -ENOMEM;
@@ -336,7 +336,7 @@ uring_forget(struct cel__loop *loop, int fd, int result)
 /* ---- polling */
 
 static void
-op_ended(struct cel__loop *loop, const struct cel__uring_cqe *cqe)
+op_ended(struct cel__loop *loop, const struct io_uring_cqe *cqe)
 {
     struct cel__uring *state = loop->state;
     struct cel__op *op = (struct cel__op *)(uintptr_t)cqe->user_data;
@@ -411,7 +411,7 @@ static bool
 reap(struct cel__loop *loop, unsigned *nended)
 {
     struct cel__uring *state = loop->state;
-    struct cel__uring_cqe cqe;
+    struct io_uring_cqe cqe;
     bool rings = false;
     unsigned n = 0;
 
@@ -438,14 +438,14 @@ reap(struct cel__loop *loop, unsigned *nended)
 static void
 watch(struct cel__uring *state)
 {
-    struct cel__uring_sqe *sqe = cel__uring_ring_push(&state->ring);
+    struct io_uring_sqe *sqe = cel__uring_ring_push(&state->ring);
 
     state->watching = sqe != NULL;
     if (sqe != NULL) {
-        *sqe = (struct cel__uring_sqe){
-            .opcode = CEL__URING_POLL_ADD,
+        *sqe = (struct io_uring_sqe){
+            .opcode = IORING_OP_POLL_ADD,
             .fd = state->epoll.epoll,
-            .op_flags = READABLE,
+            .poll32_events = READABLE,
             .user_data = CEL__URING_WATCH,
         };
     }

@@ -48,7 +48,7 @@ bool cel__uring_op_fits(const struct cel__fd *entry, const struct cel__op *op);
 
 /* Write the request for `op`; `entry` may be NULL for one on a file. */
 void cel__uring_op_put(const struct cel__fd *entry, struct cel__op *op,
-                       struct cel__uring_sqe *sqe);
+                       struct io_uring_sqe *sqe);
 
 /*
  * The request of `op` has ended as `cqe` says.  `entry` is NULL where its
@@ -56,7 +56,7 @@ void cel__uring_op_put(const struct cel__fd *entry, struct cel__op *op,
  * is set; else it has more to do, or result is -EAGAIN or -EINTR.
  */
 bool cel__uring_op_ended(struct cel__fd *entry, struct cel__op *op,
-                         const struct cel__uring_cqe *cqe);
+                         const struct io_uring_cqe *cqe);
 
 /* See cel__loop_embed() and cel__loop_hand_over(). */
 int cel__uring_embed(struct cel__loop *loop);

@@ -30,11 +30,11 @@
 static bool
 push_cancel(struct cel__uring *state, const struct cel__op *op)
 {
-    struct cel__uring_sqe *sqe = cel__uring_ring_push(&state->ring);
+    struct io_uring_sqe *sqe = cel__uring_ring_push(&state->ring);
 
     if (sqe != NULL) {
-        *sqe = (struct cel__uring_sqe){
-            .opcode = CEL__URING_ASYNC_CANCEL,
+        *sqe = (struct io_uring_sqe){
+            .opcode = IORING_OP_ASYNC_CANCEL,
             .flags = CEL__URING_SQE_SKIP_SUCCESS,
             .addr = (uintptr_t)op,
             .user_data = CEL__URING_NOBODY,
@@ -97,7 +97,7 @@ cel__uring_cancel_ended(struct cel__loop *loop, struct cel__op *op,
                         int32_t res)
 {
     struct cel__uring *state = loop->state;
-    const struct cel__uring_cqe cqe = {.res = res};
+    const struct io_uring_cqe cqe = {.res = res};
     int64_t result = op->result;
 
     state->nposted--;

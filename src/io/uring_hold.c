@@ -60,10 +60,10 @@ watch_forks(void)
     cel__fork_handle(NULL, NULL, close_in_child);
 }
 
-/* Put `after` where `before` stands.  Returns false where that is nowhere. */
-static bool
-replace(int before, int after)
+bool
+cel__uring_list(int before, int after)
 {
+    (void)pthread_once(&once, watch_forks);
     for (int i = 0; i < NRINGS; i++) {
         int found = before;
         if (atomic_compare_exchange_strong_explicit(&rings[i], &found, after,
@@ -73,22 +73,6 @@ replace(int before, int after)
         }
     }
     return false;
-}
-
-void
-cel__uring_hold_begin(struct cel__uring_ring *ring)
-{
-    (void)pthread_once(&once, watch_forks);
-    ring->listed = replace(0, ring->fd + 1);
-    ring->table = CEL__URING_TABLE_NONE;
-}
-
-void
-cel__uring_hold_end(struct cel__uring_ring *ring)
-{
-    if (ring->listed) {
-        (void)replace(ring->fd + 1, 0);
-    }
 }
 
 void
@@ -121,8 +105,8 @@ make_table(struct cel__uring_ring *ring)
 static bool
 put(const struct cel__uring_ring *ring, int place, int32_t file)
 {
-    struct cel__uring_files_update update = {
-        .place = (uint32_t)place,
+    struct io_uring_files_update update = {
+        .offset = (uint32_t)place,
         .fds = (uintptr_t)&file,
     };
 

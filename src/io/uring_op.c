@@ -22,17 +22,17 @@
 #include "io/op.h"
 
 static const uint8_t opcodes[] = {
-    [CEL__OP_RECV] = CEL__URING_RECV,
-    [CEL__OP_SEND] = CEL__URING_SEND,
-    [CEL__OP_RECVMSG] = CEL__URING_RECVMSG,
-    [CEL__OP_SENDMSG] = CEL__URING_SENDMSG,
-    [CEL__OP_ACCEPT] = CEL__URING_ACCEPT,
-    [CEL__FILEOP_OPEN] = CEL__URING_OPENAT,
-    [CEL__FILEOP_CLOSE] = CEL__URING_CLOSE,
-    [CEL__FILEOP_READ] = CEL__URING_READ,
-    [CEL__FILEOP_WRITE] = CEL__URING_WRITE,
-    [CEL__FILEOP_SYNC] = CEL__URING_FSYNC,
-    [CEL__FILEOP_STAT] = CEL__URING_STATX,
+    [CEL__OP_RECV] = IORING_OP_RECV,
+    [CEL__OP_SEND] = IORING_OP_SEND,
+    [CEL__OP_RECVMSG] = IORING_OP_RECVMSG,
+    [CEL__OP_SENDMSG] = IORING_OP_SENDMSG,
+    [CEL__OP_ACCEPT] = IORING_OP_ACCEPT,
+    [CEL__FILEOP_OPEN] = IORING_OP_OPENAT,
+    [CEL__FILEOP_CLOSE] = IORING_OP_CLOSE,
+    [CEL__FILEOP_READ] = IORING_OP_READ,
+    [CEL__FILEOP_WRITE] = IORING_OP_WRITE,
+    [CEL__FILEOP_SYNC] = IORING_OP_FSYNC,
+    [CEL__FILEOP_STAT] = IORING_OP_STATX,
 };
 
 bool
@@ -49,7 +49,7 @@ at_most(size_t len)
 
 void
 cel__uring_op_put(const struct cel__fd *entry, struct cel__op *op,
-                  struct cel__uring_sqe *sqe)
+                  struct io_uring_sqe *sqe)
 {
     uint32_t flags = (uint32_t)op->flags;
     uint32_t len = 0;
@@ -90,20 +90,20 @@ cel__uring_op_put(const struct cel__fd *entry, struct cel__op *op,
     if (op->code == CEL__OP_SEND || op->code == CEL__OP_SENDMSG) {
         flags |= MSG_NOSIGNAL;
     }
-    *sqe = (struct cel__uring_sqe){
+    *sqe = (struct io_uring_sqe){
         .opcode = opcodes[op->code],
         .fd = op->fd,
         .off = off,
         .addr = (uintptr_t)op->data + op->moved,
         .len = len,
-        .op_flags = flags,
+        .msg_flags = flags,
         .user_data = (uintptr_t)op,
     };
 }
 
 bool
 cel__uring_op_ended(struct cel__fd *entry, struct cel__op *op,
-                    const struct cel__uring_cqe *cqe)
+                    const struct io_uring_cqe *cqe)
 {
     op->posted = false;
     op->result = cqe->res;

@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "base/check.h"
 #include "base/sys.h"
 #include "base/sys_memory.h"
 #include "io/uring_probe.h"
@@ -39,43 +40,25 @@
 
 #define REQUIRED_FEATURES (CEL__URING_HAS_SINGLE_MMAP | CEL__URING_HAS_EXT_ARG)
 
-/* Sets asked for, the best first. */
-static const uint32_t flag_sets[] = {
-    REQUIRED | CEL__URING_NO_SQARRAY,
-    REQUIRED,
-};
-
+/* With patience: what a ring had locked counts until a thread of the kernel
+   has taken the ring apart, some time after it was closed. */
 static int
-setup(struct cel__uring_params *params, uint32_t nsqes)
+setup(struct io_uring_params *params, uint32_t nsqes, uint32_t flags)
 {
-    int fd = -EINVAL;
+    static const struct timespec millisecond = {0, 1000000};
+    int fd;
 
-    for (size_t i = 0; i < sizeof(flag_sets) / sizeof(flag_sets[0]); i++) {
-        *params = (struct cel__uring_params){
-            .flags = flag_sets[i],
+    for (int i = 0;; i++) {
+        *params = (struct io_uring_params){
+            .flags = flags,
             .cq_entries = CQES_PER_SQE * nsqes,
         };
         fd = cel__sys_io_uring_setup(nsqes, params);
-        if (fd != -EINVAL) {
-            break;
+        if (fd != -ENOMEM || i == PATIENCE) {
+            return fd;
         }
-    }
-    return fd;
-}
-
-/* The same, with patience: what a ring had locked counts until a thread of the
-   kernel has taken the ring apart, some time after it was closed. */
-static int
-setup_patiently(struct cel__uring_params *params, uint32_t nsqes)
-{
-    static const struct timespec millisecond = {0, 1000000};
-    int fd = setup(params, nsqes);
-
-    for (int i = 0; fd == -ENOMEM && i < PATIENCE; i++) {
         (void)nanosleep(&millisecond, NULL);
-        fd = setup(params, nsqes);
     }
-    return fd;
 }
 
 static int
@@ -97,18 +80,18 @@ map_shared(void **out, size_t len, int fd, off_t offset)
 
 /* Map what `params` describes; ring->fd is set. */
 static int
-map(struct cel__uring_ring *ring, const struct cel__uring_params *params)
+map(struct cel__uring_ring *ring, const struct io_uring_params *params)
 {
     void *sqes;
 
     ring->rings_len = params->cq_off.cqes +
-                      params->cq_entries * sizeof(struct cel__uring_cqe);
+                      params->cq_entries * sizeof(struct io_uring_cqe);
     if ((params->flags & CEL__URING_NO_SQARRAY) == 0) {
         size_t end = params->sq_off.array +
                      params->sq_entries * sizeof(uint32_t);
         ring->rings_len = ring->rings_len < end ? end : ring->rings_len;
     }
-    ring->sqes_len = params->sq_entries * sizeof(struct cel__uring_sqe);
+    ring->sqes_len = params->sq_entries * sizeof(struct io_uring_sqe);
     int err = map_shared(&ring->rings, ring->rings_len, ring->fd,
                          CEL__URING_OFF_RINGS);
     if (err < 0) {
@@ -131,20 +114,18 @@ at(const struct cel__uring_ring *ring, uint32_t offset)
 
 /* Find the parts of what was mapped. */
 static void
-locate(struct cel__uring_ring *ring, const struct cel__uring_params *params)
+locate(struct cel__uring_ring *ring, const struct io_uring_params *params)
 {
     ring->enter_flags = CEL__URING_GETEVENTS;
     if ((params->features & CEL__URING_HAS_NO_IOWAIT) != 0) {
         /* Else an idle server looks as if it waited for its disks. */
         ring->enter_flags |= CEL__URING_NO_IOWAIT;
     }
-    ring->listed = false;
-    ring->table = CEL__URING_TABLE_NONE;
     /* Before 6.13 a file that was let go of stayed open as long as any older
        request was under way. */
-    if ((params->features & CEL__URING_HAS_NO_IOWAIT) != 0) {
-        cel__uring_hold_begin(ring);
-    }
+    ring->listed = (params->features & CEL__URING_HAS_NO_IOWAIT) != 0 &&
+                   cel__uring_list(0, ring->fd + 1);
+    ring->table = CEL__URING_TABLE_NONE;
     ring->nsqes = params->sq_entries;
     ring->sq_mask = params->sq_entries - 1;
     ring->cq_mask = params->cq_entries - 1;
@@ -167,9 +148,12 @@ int
 cel__uring_ring_open(struct cel__uring_ring *ring, uint32_t nsqes,
                      const char **reason)
 {
-    struct cel__uring_params params;
+    struct io_uring_params params;
 
-    ring->fd = setup_patiently(&params, nsqes);
+    ring->fd = setup(&params, nsqes, REQUIRED | CEL__URING_NO_SQARRAY);
+    if (ring->fd == -EINVAL) {
+        ring->fd = setup(&params, nsqes, REQUIRED);
+    }
     if (ring->fd < 0) {
         return cel__uring_probe_explain(ring->fd, reason);
     }
@@ -199,7 +183,9 @@ cel__uring_ring_close(struct cel__uring_ring *ring)
 void
 cel__uring_ring_unmap(struct cel__uring_ring *ring)
 {
-    cel__uring_hold_end(ring);
+    if (ring->listed) {
+        (void)cel__uring_list(ring->fd + 1, 0);
+    }
     (void)cel__sys_munmap(ring->sqes, ring->sqes_len);
     (void)cel__sys_munmap(ring->rings, ring->rings_len);
 }
@@ -217,8 +203,8 @@ int
 cel__uring_ring_enter(struct cel__uring_ring *ring, uint32_t nwait,
                       cel_time timeout)
 {
-    struct cel__uring_timespec span;
-    struct cel__uring_enter_arg arg = {0};
+    struct __kernel_timespec span;
+    struct io_uring_getevents_arg arg = {0};
     uint32_t flags = ring->enter_flags;
 
     /* Release: the kernel sees the requests where it sees the tail. */
@@ -227,9 +213,9 @@ cel__uring_ring_enter(struct cel__uring_ring *ring, uint32_t nwait,
         return cel__sys_io_uring_enter(ring->fd, cel__uring_ring_npushed(ring),
                                        nwait, flags, NULL, 0);
     }
-    span.sec = timeout / CEL_SEC;
-    span.nsec = timeout % CEL_SEC;
-    arg.timeout = (uintptr_t)&span;
+    span.tv_sec = timeout / CEL_SEC;
+    span.tv_nsec = timeout % CEL_SEC;
+    arg.ts = (uintptr_t)&span;
     return cel__sys_io_uring_enter(ring->fd, cel__uring_ring_npushed(ring),
                                    nwait, flags | CEL__URING_EXT_ARG, &arg,
                                    sizeof(arg));
@@ -242,7 +228,7 @@ cel__uring_ring_tell(struct cel__uring_ring *ring, int eventfd)
                                       &eventfd, 1);
 }
 
-struct cel__uring_sqe *
+struct io_uring_sqe *
 cel__uring_ring_push(struct cel__uring_ring *ring)
 {
     if (cel__unlikely(cel__uring_ring_npushed(ring) == ring->nsqes)) {
@@ -255,7 +241,7 @@ cel__uring_ring_push(struct cel__uring_ring *ring)
 }
 
 bool
-cel__uring_ring_take(struct cel__uring_ring *ring, struct cel__uring_cqe *out)
+cel__uring_ring_take(struct cel__uring_ring *ring, struct io_uring_cqe *out)
 {
     if (!cel__uring_ring_has_some(ring)) {
         return false;
@@ -270,11 +256,11 @@ bool
 cel__uring_ring_unpush(struct cel__uring_ring *ring, uint64_t user_data)
 {
     for (uint32_t n = cel__uring_ring_npushed(ring); n > 0; n--) {
-        struct cel__uring_sqe
+        struct io_uring_sqe
             *sqe = &ring->sqes[(ring->tail - n) & ring->sq_mask];
         if (sqe->user_data == user_data) {
-            *sqe = (struct cel__uring_sqe){
-                .opcode = CEL__URING_NOP,
+            *sqe = (struct io_uring_sqe){
+                .opcode = IORING_OP_NOP,
                 .flags = CEL__URING_SQE_SKIP_SUCCESS,
                 .user_data = CEL__URING_NOBODY,
             };
@@ -292,7 +278,7 @@ cel__uring_ring_find(struct cel__uring_ring *ring, uint64_t user_data,
     uint32_t end = atomic_load_explicit(ring->cq_tail, memory_order_acquire);
 
     for (uint32_t i = ring->head; i != end; i++) {
-        struct cel__uring_cqe *cqe = &ring->cqes[i & ring->cq_mask];
+        struct io_uring_cqe *cqe = &ring->cqes[i & ring->cq_mask];
         if (cqe->user_data == user_data &&
             (cqe->flags & CEL__URING_CQE_MORE) == 0) {
             *res = cqe->res;

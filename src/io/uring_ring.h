@@ -45,8 +45,8 @@ struct cel__uring_ring {
     atomic_uint *sq_tail;
     atomic_uint *cq_head;
     atomic_uint *cq_tail; /* the kernel's */
-    struct cel__uring_sqe *sqes;
-    struct cel__uring_cqe *cqes;
+    struct io_uring_sqe *sqes;
+    struct io_uring_cqe *cqes;
     void *rings; /* the mapping with both */
     size_t rings_len;
     size_t sqes_len;
@@ -77,7 +77,7 @@ void cel__uring_ring_drop(struct cel__uring_ring *ring);
  * submitted where the ring is full.  Returns NULL where the kernel will not
  * take those.
  */
-struct cel__uring_sqe *cel__uring_ring_push(struct cel__uring_ring *ring);
+struct io_uring_sqe *cel__uring_ring_push(struct cel__uring_ring *ring);
 
 /*
  * Submit what was pushed, and wait until there are `nwait` completions, for
@@ -91,10 +91,9 @@ int cel__uring_ring_enter(struct cel__uring_ring *ring, uint32_t nwait,
    enter().  Returns 0 or as io_uring_register(2). */
 int cel__uring_ring_tell(struct cel__uring_ring *ring, int eventfd);
 
-/* Files that a ring keeps open (uring_hold.c): it may from now on; no longer,
-   as its descriptor is about to be closed, or was. */
-void cel__uring_hold_begin(struct cel__uring_ring *ring);
-void cel__uring_hold_end(struct cel__uring_ring *ring);
+/* In the list of rings that may hold files (uring_hold.c), by descriptor + 1
+   (0: none), put `after` where `before` stands.  Returns whether it did. */
+bool cel__uring_list(int before, int after);
 
 /* Hold the file of `fd`, so that requests may name it by that number as its
    place.  Returns whether it is held. */
@@ -108,7 +107,7 @@ void cel__uring_let_go_of_all(struct cel__uring_ring *ring);
 
 /* Take the next completion out.  Returns false where there is none. */
 bool cel__uring_ring_take(struct cel__uring_ring *ring,
-                          struct cel__uring_cqe *out);
+                          struct io_uring_cqe *out);
 
 /* Take back the request of `user_data`, if it is not submitted yet.  Returns
    whether it was found. */

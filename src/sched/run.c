@@ -186,18 +186,12 @@ give_back(struct cel_coro *coro)
                    coro);
 }
 
-CEL__HOT void
-unref(struct cel_coro *coro)
+void
+cel__run_unref(struct cel_coro *coro)
 {
     if (--coro->refs == 0) {
         give_back(coro);
     }
-}
-
-void
-cel__run_unref(struct cel_coro *coro)
-{
-    unref(coro);
 }
 
 CEL__HOT void
@@ -228,7 +222,7 @@ last_arrived(struct cel__message *message)
 
     coro->away = true;
     wake_joiners(coro, coro->home->worker);
-    unref(coro);
+    cel__run_unref(coro);
 }
 
 /* `coro`, the current one, ends, and its home is elsewhere.  Without a handle
@@ -267,7 +261,7 @@ cel__run_release_away(struct cel__coro *begun)
 void
 cel__run_release(struct cel__coro *coro)
 {
-    unref((struct cel_coro *)coro);
+    cel__run_unref((struct cel_coro *)coro);
 }
 
 /* What is set in every coroutine of `run`, wherever it is to begin. */
@@ -311,18 +305,27 @@ clean(struct cel_coro *coro)
           offsetof(struct cel_coro, fn) - offsetof(struct cel_coro, nasked));
 }
 
+/* One of the slab of `run`, clean; NULL where memory is short. */
+CEL__HOT struct cel_coro *
+take(struct cel__run *run)
+{
+    struct cel_coro *coro = cel__slab_take_used(&run->coros);
+
+    if (coro != NULL) {
+        clean(coro);
+    }
+    return coro;
+}
+
 __attribute__((flatten)) struct cel_coro *
 cel__run_new(struct cel__run *run,
              struct cel__coro *(*entry)(struct cel__coro *),
              struct cel__coro *(*end)(struct cel_coro *))
 {
-    struct cel_coro *coro = cel__slab_take_used(&run->coros);
+    struct cel_coro *coro = take(run);
 
-    if (coro == NULL) {
-        return NULL;
-    }
-    clean(coro);
-    if (cel__run_make(run, coro, &run->worker->stacks, entry, end) < 0) {
+    if (coro != NULL &&
+        cel__run_make(run, coro, &run->worker->stacks, entry, end) < 0) {
         cel__slab_give(&run->coros, coro);
         return NULL;
     }
@@ -334,15 +337,13 @@ cel__run_new_elsewhere(struct cel__run *run,
                        struct cel__coro *(*entry)(struct cel__coro *),
                        struct cel__coro *(*end)(struct cel_coro *))
 {
-    struct cel_coro *coro = cel__slab_take_used(&run->coros);
+    struct cel_coro *coro = take(run);
 
-    if (coro == NULL) {
-        return NULL;
+    if (coro != NULL) {
+        fill(run, coro, end);
+        coro->coro.worker = NULL;
+        coro->coro.entry = entry;
     }
-    clean(coro);
-    fill(run, coro, end);
-    coro->coro.worker = NULL;
-    coro->coro.entry = entry;
     return coro;
 }
 

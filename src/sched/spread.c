@@ -347,7 +347,7 @@ take_turn(struct cel__callback *callback)
     while (n > 0) {
         struct cel_coro *coro = got[--n];
         if (begin(run, coro) == 0) {
-            cel__coro_start_first(&coro->coro);
+            cel__coro_start_as(&coro->coro, true);
         }
         else {
             /* Memory is short: once more, after all others. */

@@ -254,23 +254,20 @@ void cel__coro_discard(struct cel__coro *coro);
 /* Release worker->dead: its stack and its block. */
 void cel__coro_reap(struct cel__worker *worker);
 
-/* Put a NEW coroutine at the back of the run queue, or ahead of all. */
+/* Put a NEW coroutine into the run queue, at the back or ahead of all. */
 static inline void
-cel__coro_start(struct cel__coro *coro)
+cel__coro_start_as(struct cel__coro *coro, bool first)
 {
     cel__assert(coro->state == CEL__NEW);
     CEL__PROBE1(spawn, coro);
     coro->state = CEL__READY;
-    cel__ring_put(&coro->worker->ready, coro);
+    (first ? cel__ring_put_first : cel__ring_put)(&coro->worker->ready, coro);
 }
 
 static inline void
-cel__coro_start_first(struct cel__coro *coro)
+cel__coro_start(struct cel__coro *coro)
 {
-    cel__assert(coro->state == CEL__NEW);
-    CEL__PROBE1(spawn, coro);
-    coro->state = CEL__READY;
-    cel__ring_put_first(&coro->worker->ready, coro);
+    cel__coro_start_as(coro, false);
 }
 
 /*
