@@ -322,7 +322,7 @@ uring_forget(struct cel__loop *loop, int fd, int result)
             cel__uring_cancel(loop, op, result);
         }
     }
-    bool held = entry->held && !cel__uring_let_go(&state->ring, fd);
+    bool held = entry->held && !cel__uring_place(&state->ring, fd, -1);
     cel__epoll_backend.forget(loop, fd, result);
     if (cel__unlikely(held)) {
         entry->held = true; /* the owner's, as all of the ring */

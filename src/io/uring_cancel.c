@@ -128,7 +128,7 @@ cel__uring_sweep(struct cel__loop *loop)
     }
     for (int fd = 0; (entry = cel__fd_next(&loop->fds, &fd)) != NULL; fd++) {
         if (entry->held && !entry->owned) {
-            entry->held = !cel__uring_let_go(&state->ring, fd);
+            entry->held = !cel__uring_place(&state->ring, fd, -1);
             state->sweep |= entry->held;
         }
     }

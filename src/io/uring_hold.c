@@ -101,9 +101,8 @@ make_table(struct cel__uring_ring *ring)
     ring->table = err < 0 ? CEL__URING_TABLE_REFUSED : CEL__URING_TABLE_MADE;
 }
 
-/* Have `file` in that place; -1: nothing. */
-static bool
-put(const struct cel__uring_ring *ring, int place, int32_t file)
+bool
+cel__uring_place(const struct cel__uring_ring *ring, int place, int32_t file)
 {
     struct io_uring_files_update update = {
         .offset = (uint32_t)place,
@@ -120,11 +119,6 @@ cel__uring_hold(struct cel__uring_ring *ring, int fd)
     if (ring->listed && ring->table == CEL__URING_TABLE_NONE) {
         make_table(ring);
     }
-    return ring->table == CEL__URING_TABLE_MADE && put(ring, fd, fd);
-}
-
-bool
-cel__uring_let_go(struct cel__uring_ring *ring, int fd)
-{
-    return put(ring, fd, -1);
+    return ring->table == CEL__URING_TABLE_MADE &&
+           cel__uring_place(ring, fd, fd);
 }

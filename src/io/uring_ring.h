@@ -99,8 +99,10 @@ bool cel__uring_list(int before, int after);
    place.  Returns whether it is held. */
 bool cel__uring_hold(struct cel__uring_ring *ring, int fd);
 
-/* Let go of what is held as `fd`.  Returns false in another thread. */
-bool cel__uring_let_go(struct cel__uring_ring *ring, int fd);
+/* Put the file of descriptor `file` in that place; -1: let go of what is held
+   there.  Returns false in another thread. */
+bool cel__uring_place(const struct cel__uring_ring *ring, int place,
+                      int32_t file);
 
 /* Let go of all, at once. */
 void cel__uring_let_go_of_all(struct cel__uring_ring *ring);

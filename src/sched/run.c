@@ -451,7 +451,7 @@ cel_go(cel_coro **out, void (*fn)(void *arg), void *arg)
     cel__coro_start(&self->coro);
     if (out != NULL) {
         self->handle = true;
-        self->refs++;
+        self->refs = 2;
         *out = self;
     }
     return 0;

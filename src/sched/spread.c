@@ -243,7 +243,7 @@ begin(struct cel__run *run, struct cel_coro *self)
     coro->cancelled = run->ending || atomic_load_explicit(
                                          &coro->cancel, memory_order_seq_cst);
     if (!home) {
-        cel__count_one(&worker->business.narrived);
+        cel__sys_add(&worker->business.narrived, 1);
     }
     return 0;
 }
@@ -399,7 +399,7 @@ steal(struct cel__run *run, bool at_once)
     }
     atomic_store_explicit(&from->nvain, 0, memory_order_relaxed);
     for (size_t i = 0; i < n; i++) {
-        cel__count_one(&run->worker->business.nstolen);
+        cel__sys_add(&run->worker->business.nstolen, 1);
         cel__spread_put(run, spread->loot[i]);
     }
     return true;

@@ -326,7 +326,7 @@ birth_arrived(struct cel__message *message)
         cel__worker_post(worker, message);
         return;
     }
-    cel__count_one(&worker->business.narrived);
+    cel__sys_add(&worker->business.narrived, 1);
     /* Acq_rel: as in remote_wake_arrived(); whoever has cancelled it meanwhile
        has left that to us. */
     (void)atomic_fetch_and_explicit(

@@ -57,7 +57,7 @@ hand_over(struct cel__worker *worker, struct cel__coro *from,
     to->state = CEL__RUNNING;
     worker->current = to;
     worker->budget = CEL__BUDGET;
-    cel__count_one(&worker->nswitch);
+    cel__sys_add(&worker->nswitch, 1);
     CEL__PROBE2(switch, from, to);
     if (CEL__ASAN || CEL__TSAN) {
         worker->left = from;
@@ -308,7 +308,7 @@ end(struct cel__worker *worker, struct cel__coro *self, struct cel__coro *heir)
     self->state = CEL__DEAD;
     CEL__PROBE1(end, self);
     cel__list_remove(&self->all);
-    cel__worker_count(worker, -1);
+    cel__sys_add(&worker->nalive, -1);
     cel__ring_release(&worker->ready);
     if (heir == NULL) {
         heir = next_coro(worker);

@@ -86,7 +86,7 @@ enlist(struct cel__worker *worker, struct cel__coro *coro,
        Relaxed: see begin() in spread.c. */
     __atomic_store_n(&coro->worker, worker, __ATOMIC_RELAXED);
     cel__list_append(&worker->all, &coro->all);
-    cel__worker_count(worker, 1);
+    cel__sys_add(&worker->nalive, 1);
     worker->nstarted++;
 }
 
@@ -294,7 +294,7 @@ cel__coro_discard(struct cel__coro *coro)
     cel__stackpool_release(coro->pool);
     cel__ring_release(&worker->ready);
     cel__list_remove(&coro->all);
-    cel__worker_count(worker, -1);
+    cel__sys_add(&worker->nalive, -1);
     coro->state = CEL__DEAD;
 }
 
@@ -456,7 +456,7 @@ cel__worker_turn(struct cel__worker *worker)
     if (cel__unlikely(worker->forks != cel__fork_count())) {
         after_fork(worker);
     }
-    cel__count_one(&worker->nturn);
+    cel__sys_add(&worker->nturn, 1);
     atomic_store_explicit(&worker->business.nready,
                           cel__ring_count(&worker->ready),
                           memory_order_relaxed);

@@ -162,7 +162,7 @@ struct cel__worker {
     struct cel__link annexes;     /* struct cel__annex */
     struct cel__coro root;        /* the thread's own stack */
     struct cel__link all;         /* every coroutine that has not ended */
-    atomic_size_t nalive;         /* written by the owner */
+    cel__count nalive;            /* coroutines of `all` that are not DEAD */
     uint64_t last_id;             /* of a coroutine; see worker.c */
     struct cel__stackpool stacks; /* for coroutines without a pool of theirs */
     unsigned forks;               /* cel__fork_count() when last looked */
@@ -228,16 +228,6 @@ int cel__coro_init(struct cel__coro *coro, struct cel__worker *worker,
 
 /* The number of the next coroutine that `worker` makes. */
 uint64_t cel__worker_next_id(struct cel__worker *worker);
-
-/* One coroutine more, or less, has not ended. */
-static inline void
-cel__worker_count(struct cel__worker *worker, int change)
-{
-    size_t n = atomic_load_explicit(&worker->nalive, memory_order_relaxed);
-
-    atomic_store_explicit(&worker->nalive, n + (size_t)change,
-                          memory_order_relaxed);
-}
 
 /* What `coro`, which `worker`, the calling thread's, makes, has wherever it
    is to begin: a number, and no scope's deadline. */

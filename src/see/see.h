@@ -22,22 +22,13 @@
 #include <sys/types.h>
 
 #include "base/inbox.h"
+#include "base/sys_thread.h"
 #include "celadon/base.h"
 
 struct cel__worker;
 
-/* How a worker counts what others read now and then: no locked instruction,
-   for it alone writes. */
+/* How a worker counts, by cel__sys_add(), what others read now and then. */
 typedef _Atomic uint64_t cel__count;
-
-static inline void
-cel__count_one(cel__count *count)
-{
-    /* Relaxed: a number for people. */
-    atomic_store_explicit(
-        count, atomic_load_explicit(count, memory_order_relaxed) + 1,
-        memory_order_relaxed);
-}
 
 static inline uint64_t
 cel__count_read(const cel__count *count)
