@@ -2,10 +2,11 @@
 
     python bench/net.py [--rounds N] [--seconds S]
 
-Ours, bare loops over epoll and io_uring, Go, libuv and State Threads (Debian's
-golang-go, liburing-dev, libuv1-dev, libst-dev; who is not installed is left
-out), and nginx for files.  Every server runs all the time, on one core; each
-round asks them one after the other, every second round in the other order.
+Ours over epoll and over io_uring, bare loops over both, Go, libuv and State
+Threads (Debian's golang-go, liburing-dev, libuv1-dev, libst-dev; who is not
+installed is left out), and nginx for files. Every server runs all the time, on
+one core; each round asks them one after the other, every second round in the
+other order.
 
   echo   64 bytes there and back over kept connections; load on the other core
   short  accept, recv, send, close; 64 at once; load on the same core, so that
@@ -37,12 +38,14 @@ CELLS = [('echo', 1, False), ('echo', 64, False), ('echo', 1000, False),
          ('short', 64, True), ('file', 8, False)]
 PROGRAMS = {
     'celadon': 'bench/serve',
+    'celadon, uring': 'bench/serve',
     'epoll': 'bench/floor',
     'io_uring': 'bench/serve_uring',
     'libuv': 'bench/serve_uv',
     'state-threads': 'bench/serve_st',
 }
 SERVERS = [*PROGRAMS, 'go', 'nginx']
+OURS = ('celadon', 'celadon, uring', 'epoll')
 NGINX = """
 daemon off; master_process off; pid {folder}/nginx.pid;
 error_log {folder}/nginx.log;
@@ -88,17 +91,19 @@ def command(name: str, mode: str, port: int, folder: Path) -> list[str]:
         return nginx(mode, port, folder)
     rest = [mode, str(port)]
     if mode == 'file':
-        if name not in ('celadon', 'epoll', 'go'):
+        if name not in (*OURS, 'go'):
             raise Absent('no sendfile')
         rest.append(str(folder / 'file.bin'))
     try:
         program = (build.peer(['go', 'build', 'serve.go']) if name == 'go'
                    else build.program(PROGRAMS[name]))
     except build.BuildError as error:
-        if name in ('celadon', 'epoll'):
+        if name in OURS:
             raise
         raise Absent(str(error)) from None
-    return ['env', 'GOMAXPROCS=1', str(program), *rest]
+    backend = 'uring' if name == 'celadon, uring' else 'epoll'
+    return ['env', 'GOMAXPROCS=1', f'CELADON_BACKEND={backend}',
+            str(program), *rest]
 
 
 def cpu_ns(pid: int) -> int:

@@ -238,22 +238,22 @@ tell_home(struct cel_coro *coro)
 }
 
 void
-cel__run_release_away(struct cel__coro *begun)
+cel__run_release_away(struct cel__coro *coro)
 {
-    struct cel_coro *coro = (struct cel_coro *)begun;
+    struct cel_coro *self = (struct cel_coro *)coro;
 
-    if (!coro->unstacked) {
-        coro->unstacked = true;
-        if (coro->told && !is_through(coro)) {
+    if (!self->unstacked) {
+        self->unstacked = true;
+        if (self->told && !is_through(self)) {
             return;
         }
     }
     /* Acquire: as in give_back(). */
-    if (atomic_load_explicit(&coro->coro.remote, memory_order_acquire) == 0) {
-        cel__slab_return(&coro->home->coros, coro);
+    if (atomic_load_explicit(&coro->remote, memory_order_acquire) == 0) {
+        cel__slab_return(&self->home->coros, self);
     }
     else {
-        atomic_fetch_or_explicit(&coro->coro.remote, CEL__REMOTE_LAST,
+        atomic_fetch_or_explicit(&coro->remote, CEL__REMOTE_LAST,
                                  memory_order_relaxed);
     }
 }

@@ -68,10 +68,10 @@ struct cel__spread {
     bool lucky;                /* the last look found something */
     struct cel_coro *loot[CEL__SPREAD_SLOTS]; /* while it is stolen */
 
-    /* Others' too; not in a line with what its worker writes. */
-    _Alignas(64) atomic_uint nvain; /* times it called, and nobody took any */
-    atomic_size_t seen;             /* `head` when one was seen to lie alone */
-    _Atomic(uint64_t) seen_at;      /* the counter then */
+    /* Others' too; not in a line with what its worker writes often. */
+    atomic_size_t seen;        /* `head` when one was seen to lie alone */
+    _Atomic(uint64_t) seen_at; /* the counter then */
+    atomic_uint nvain;         /* times it called, and nobody took any */
 };
 
 /* What the workers of a team share of it. */

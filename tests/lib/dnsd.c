@@ -324,7 +324,7 @@ static void
 serve_udp(int fd)
 {
     struct reply reply;
-    struct sockaddr_in from;
+    struct sockaddr_in from = {0};
     socklen_t len = sizeof(from);
     ssize_t n = recvfrom(fd, reply.bytes, 512, 0, (struct sockaddr *)&from,
                          &len);
