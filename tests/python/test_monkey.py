@@ -358,6 +358,8 @@ def test_psycopg_waits_by_what_is_patched(tmp_path, before, chosen, how):
     (tmp_path / "psycopg" / "waiting.py").write_text(PSYCOPG)
     check_script(
         f"""
+        import sys
+        sys.path.insert(0, {str(tmp_path)!r})
         {before}
         from celadon.monkey import patch_all
         patch_all()
@@ -366,7 +368,7 @@ def test_psycopg_waits_by_what_is_patched(tmp_path, before, chosen, how):
         """,
         how,
         patched=False,
-        env={"PYTHONPATH": str(tmp_path), **chosen},
+        env=chosen,
     )
 
 
