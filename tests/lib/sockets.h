@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -73,6 +75,16 @@ unix_pair(int fds[2])
 {
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     CHECK_EQ(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+}
+
+/* Whether the end of the stream comes to `fd` soon. */
+static inline bool
+stream_ends(int fd)
+{
+    struct pollfd look = {fd, POLLIN, 0};
+    char byte;
+
+    return poll(&look, 1, 5000) == 1 && read(fd, &byte, 1) == 0;
 }
 
 /* Send `text` whole. */

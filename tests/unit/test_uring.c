@@ -72,16 +72,6 @@ post_recv(struct job *job, int fd, size_t len)
     CHECK_EQ(job->ndone, 0);
 }
 
-/* Whether the end of the stream comes to `fd` soon. */
-static bool
-ends(int fd)
-{
-    struct pollfd look = {fd, POLLIN, 0};
-    char byte;
-
-    return poll(&look, 1, 5000) == 1 && read(fd, &byte, 1) == 0;
-}
-
 /* From now on io_uring_setup() does what `action` says. */
 static void
 forbid(uint32_t action)
@@ -265,7 +255,7 @@ TEST(forgetting_lets_the_end_of_the_stream_go_out)
     cel__loop_forget(&loop, fds[0], -EBADF);
     CHECK_EQ(job.op.result, -EBADF);
     CHECK_EQ(close(fds[0]), 0);
-    CHECK(ends(fds[1]));
+    CHECK(stream_ends(fds[1]));
     cel__loop_close(&loop);
 }
 
@@ -315,7 +305,7 @@ TEST(another_thread_may_forget_while_the_owner_sleeps)
     }
     CHECK_EQ(job.op.result, -EBADF);
     CHECK_EQ(nposted(), 0);
-    CHECK(ends(fds[1]));
+    CHECK(stream_ends(fds[1]));
     pthread_mutex_unlock(&lock);
     CHECK_EQ(pthread_join(thread, NULL), 0);
     cel__loop_close(&loop);

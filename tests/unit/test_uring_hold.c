@@ -72,16 +72,6 @@ held_pair(int fds[2])
     CHECK(is_held(fds[0]));
 }
 
-/* Whether the end of the stream comes to `fd` soon. */
-static bool
-ends(int fd)
-{
-    struct pollfd look = {fd, POLLIN, 0};
-    char byte;
-
-    return poll(&look, 1, 5000) == 1 && read(fd, &byte, 1) == 0;
-}
-
 /* A connection with `number` for its own end. */
 static void
 pair_at(int number, int fds[2])
@@ -107,7 +97,7 @@ TEST(what_is_forgotten_and_closed_ends)
     cel__loop_forget(&loop, fds[0], -ECANCELED);
     CHECK(!is_held(fds[0]));
     close(fds[0]);
-    CHECK(ends(fds[1]));
+    CHECK(stream_ends(fds[1]));
     cel__loop_close(&loop);
 }
 
@@ -124,7 +114,7 @@ TEST(the_next_of_a_number_is_not_taken_for_the_last)
     cel__loop_own(&loop, new[0]);
     exchange(new, 'y');
     CHECK(is_held(new[0]));
-    CHECK(ends(old[1]));
+    CHECK(stream_ends(old[1]));
     cel__loop_close(&loop);
 }
 
@@ -138,7 +128,7 @@ TEST(one_closed_behind_our_back_ends_when_its_number_is_owned_again)
     close(old[0]);
     pair_at(old[0], new);
     cel__loop_own(&loop, new[0]);
-    CHECK(ends(old[1]));
+    CHECK(stream_ends(old[1]));
     exchange(new, 'y');
     cel__loop_close(&loop);
 }
@@ -159,7 +149,7 @@ TEST(while_one_cannot_be_let_go_of_its_number_is_not_owned)
     CHECK(!cel__loop_owns(&loop, new[0]));
     state->ring.fd = ring;
     CHECK_EQ(cel__loop_poll(&loop, CEL_MSEC), 0);
-    CHECK(ends(old[1]));
+    CHECK(stream_ends(old[1]));
     exchange(new, 'y');
     cel__loop_own(&loop, new[0]);
     CHECK(cel__loop_owns(&loop, new[0]));
@@ -191,7 +181,7 @@ TEST(what_another_thread_forgets_ends_with_the_next_poll)
     cel__loop_own(&loop, other[0]);
     job_wait_recv(&loop, &job, other[0], 1);
     CHECK_EQ(cel__loop_poll(&loop, CEL_FOREVER), 0);
-    CHECK(ends(fds[1]));
+    CHECK(stream_ends(fds[1]));
     cel__loop_cancel(&loop, &job.op, -ECANCELED);
     cel__loop_close(&loop);
 }
@@ -254,7 +244,7 @@ TEST(a_child_does_not_keep_what_its_dead_parent_held)
     close(fds[0]);
     CHECK_EQ(waitpid(server, &status, 0), server);
     CHECK_EQ(status, 0);
-    CHECK(ends(fds[1]));
+    CHECK(stream_ends(fds[1]));
     close(life[1]);
 }
 
