@@ -7,8 +7,9 @@
  * and close-on-exec from birth, and owned: the library keeps them registered
  * with the kernel and remembers what they are ready for, so a call that finds
  * its data is one system call.  An owned descriptor is closed by cel_close()
- * and by nothing else.  Any other descriptor may be passed too, in any mode;
- * each wait on it costs two system calls more.  cel_own() makes one owned.
+ * and by nothing else: over io_uring close(2) may leave its connection open.
+ * Any other descriptor may be passed too, in any mode; each wait on it costs
+ * two system calls more.  cel_own() makes one owned.
  *
  * Any number of coroutines may wait for one descriptor; they are served in
  * the order they came.  A waiting call holds its buffers until it returns.

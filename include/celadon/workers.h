@@ -61,11 +61,11 @@ CEL_API CEL_NODISCARD int cel_go_on(cel_coro **out, int worker,
 
 /**
  * As cel_go(), at whichever worker has time first.  The coroutine lies at the
- * caller's, which lets it begin when none of its own is ready, or after some
- * 0.1 ms in any case; until then a worker that has nothing to do may take it.
- * Where several lie, one that sleeps is woken for them; of many at one worker
- * the youngest may begin first.  Where it begins it stays.  With one worker it
- * is cel_go().
+ * caller's, which lets it begin when none of its own is ready, and of those
+ * that lie there half each millisecond in any case; until then a worker that
+ * has nothing to do may take it.  One that sleeps is woken where several lie,
+ * and for one alone at most each 25 us; of many at one worker the youngest may
+ * begin first.  Where it begins it stays.  With one worker it is cel_go().
  *
  * Memory for its stack is taken where it begins: where there is none, it waits
  * for it.

@@ -61,7 +61,7 @@ watch_forks(void)
 }
 
 bool
-cel__uring_list(int before, int after)
+cel__uring_list_replace(int before, int after)
 {
     (void)pthread_once(&once, watch_forks);
     for (int i = 0; i < NRINGS; i++) {

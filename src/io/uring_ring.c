@@ -124,7 +124,7 @@ locate(struct cel__uring_ring *ring, const struct io_uring_params *params)
     /* Before 6.13 a file that was let go of stayed open as long as any older
        request was under way. */
     ring->listed = (params->features & CEL__URING_HAS_NO_IOWAIT) != 0 &&
-                   cel__uring_list(0, ring->fd + 1);
+                   cel__uring_list_replace(0, ring->fd + 1);
     ring->table = CEL__URING_TABLE_NONE;
     ring->nsqes = params->sq_entries;
     ring->sq_mask = params->sq_entries - 1;
@@ -184,7 +184,7 @@ void
 cel__uring_ring_unmap(struct cel__uring_ring *ring)
 {
     if (ring->listed) {
-        (void)cel__uring_list(ring->fd + 1, 0);
+        (void)cel__uring_list_replace(ring->fd + 1, 0);
     }
     (void)cel__sys_munmap(ring->sqes, ring->sqes_len);
     (void)cel__sys_munmap(ring->rings, ring->rings_len);

@@ -93,7 +93,7 @@ int cel__uring_ring_tell(struct cel__uring_ring *ring, int eventfd);
 
 /* In the list of rings that may hold files (uring_hold.c), by descriptor + 1
    (0: none), put `after` where `before` stands.  Returns whether it did. */
-bool cel__uring_list(int before, int after);
+bool cel__uring_list_replace(int before, int after);
 
 /* Hold the file of `fd`, so that requests may name it by that number as its
    place.  Returns whether it is held. */

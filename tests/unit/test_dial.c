@@ -299,18 +299,26 @@ some_port(void)
     return (int)strtol(port_of(fd), NULL, 10);
 }
 
-static int
-one_fails(void *arg)
+/* Three addresses, one after the other, of a port that is ours. */
+static void
+place_three(struct runner runners[3])
 {
-    struct runner runners[3];
     int port = some_port();
 
-    (void)arg;
     place(&runners[0], "127.0.0.2", port);
     place(&runners[1], "127.0.0.3", port);
     place(&runners[2], "127.0.0.4", port);
     runners[0].info.ai_next = &runners[1].info;
     runners[1].info.ai_next = &runners[2].info;
+}
+
+static int
+one_fails(void *arg)
+{
+    struct runner runners[3];
+
+    (void)arg;
+    place_three(runners);
     CHECK_EQ(race(runners, CEL_FOREVER), -ECONNREFUSED);
     open_at(&runners[2]);
     int fd = race(runners, CEL_FOREVER);
@@ -332,16 +340,11 @@ static int
 some_fail_at_once(void *arg)
 {
     struct runner runners[3];
-    int port = some_port();
 
     (void)arg;
-    place(&runners[0], "127.0.0.2", port);
-    place(&runners[1], "127.0.0.3", port);
-    place(&runners[2], "127.0.0.4", port);
+    place_three(runners);
     runners[0].info.ai_family = -1; /* socket(2) fails */
     runners[1].info.ai_addrlen = 1; /* connect(2) fails */
-    runners[0].info.ai_next = &runners[1].info;
-    runners[1].info.ai_next = &runners[2].info;
     open_at(&runners[2]);
     int null = open("/dev/null", O_RDONLY);
     CHECK_EQ(dup2(null, 0), 0);

@@ -65,6 +65,18 @@ owned_pair(int fds[2], void (*pair)(int fds[2]))
     cel__loop_own(&loop, fds[0]);
 }
 
+/* An owned connection that a short receive has emptied. */
+static void
+drained_pair(int fds[2])
+{
+    struct job job;
+
+    owned_pair(fds, tcp_pair);
+    job_wait_recv(&loop, &job, fds[0], 64);
+    put(fds[1], "x");
+    job_finish(&loop, &job);
+}
+
 TEST(data_that_is_there_is_taken_at_once)
 {
     struct job job;
@@ -273,10 +285,7 @@ TEST(peeking_leaves_the_data_to_be_read)
     int fds[2];
 
     open_loop();
-    owned_pair(fds, tcp_pair);
-    job_wait_recv(&loop, &job, fds[0], 64);
-    put(fds[1], "x");
-    job_finish(&loop, &job);
+    drained_pair(fds);
     job_init(&job, CEL__OP_RECV, fds[0]);
     job.op.flags = MSG_PEEK;
     CHECK_EQ(cel__loop_submit(&loop, &job.op), 0);
@@ -517,10 +526,7 @@ TEST(a_short_receive_may_be_followed_by_a_reset)
     int fds[2];
 
     open_loop();
-    owned_pair(fds, tcp_pair);
-    job_wait_recv(&loop, &job, fds[0], 64);
-    put(fds[1], "x");
-    job_finish(&loop, &job);
+    drained_pair(fds);
     job_wait_recv(&loop, &job, fds[0], 64);
     CHECK_EQ(
         setsockopt(fds[1], SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
@@ -590,15 +596,11 @@ TEST(readiness_is_looked_up_where_the_bits_may_be_stale)
 
 TEST(a_wait_behind_a_short_receive_is_for_the_next_edge)
 {
-    struct job job;
     struct job wait;
     int fds[2];
 
     open_loop();
-    owned_pair(fds, tcp_pair);
-    job_wait_recv(&loop, &job, fds[0], 64);
-    put(fds[1], "x");
-    job_finish(&loop, &job);
+    drained_pair(fds);
     put(fds[1], "y");
     job_init(&wait, CEL__OP_POLL, fds[0]);
     wait.op.events = CEL__READABLE;
